@@ -1,0 +1,94 @@
+"""Files that are either whole or not there: write aside, flush to disk, then rename.
+
+A Ctrl-C, a crash or a full disk leaves the old file (or none), never half of a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pefuse.errors import StorageError
+
+__all__ = ["atomic_file", "atomic_folder", "write_json", "write_text"]
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; it takes `path`'s place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays: several writers choose the format by it.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix="".join(path.suffixes))
+    os.close(handle)
+    partial = Path(name)
+    try:
+        with _disk_errors():
+            yield partial
+            _flush(partial)
+            partial.chmod(0o666 & ~_umask())  # mkstemp makes private files
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` to fill; it becomes `path` when the block ends well.
+
+    Raises:
+        StorageError: `path` exists already and holds something, or the disk is full.
+    """
+    if path.exists() and any(path.iterdir()):
+        raise StorageError("The output folder is not empty: name a new one, or remove it first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".partial-{path.name}-"))
+    try:
+        with _disk_errors():
+            yield partial
+            partial.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.rmdir()
+            os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON, whole or not at all. NaN is refused: it is not JSON; use None."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError("The disk is full: free some space and run the command again.") from error
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise StorageError("The output folder cannot be written: choose another one.") from error
+        raise
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
