@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ class Cohort:
 
     def study(self, study_id: str) -> Study:
         """The study of that id, its `ct` as an absolute path (None = no scan)."""
-        row = self.studies.loc[study_id]
+        row: Any = self.studies.loc[study_id]
         return Study(
             study_id=study_id,
             patient_id=int(row["patient_id"]),
