@@ -17,7 +17,7 @@ from typing import Any
 
 from pefuse.errors import StorageError
 
-__all__ = ["atomic_file", "atomic_folder", "write_json", "write_text"]
+__all__ = ["atomic_file", "atomic_folder", "disk_error", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
@@ -71,16 +71,28 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def disk_error(error: BaseException) -> StorageError | None:
+    """What to tell the user where `error` means a full disk or a folder that is not ours to use; else None.
+
+    Writers that are not Python's (safetensors, DuckDB, Arrow) may name a full disk only in their text.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return StorageError("The disk is full: free some space and run the command again.")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError("A file or folder may not be read or written: check its rights or choose another.")
+    return None
+
+
 @contextlib.contextmanager
 def _disk_errors() -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError("The disk is full: free some space and run the command again.") from error
-        if error.errno in (errno.EACCES, errno.EROFS):
-            raise StorageError("The output folder cannot be written: choose another one.") from error
-        raise
+    except Exception as error:
+        mended = disk_error(error)
+        if mended is None:
+            raise
+        raise mended from error
 
 
 def _flush(path: Path) -> None:

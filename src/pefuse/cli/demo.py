@@ -1,0 +1,61 @@
+"""The verb `demo`: the whole way of the data on a simulated cohort."""
+
+from __future__ import annotations
+
+import json as json_format
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pefuse.cli.learn import resolve
+from pefuse.cli.options import Debug, Jobs, Json
+from pefuse.cli.progress import show_progress
+from pefuse.cli.results import show_results
+from pefuse.errors import UsageError
+from pefuse.storage import write_json
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the simulated cohort and the results.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the cohort and of the training.")] = 0,
+    jobs: Jobs = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate 358 patients, train and compare the models on them, and write the report: minutes on two cores.
+
+    Run again, it goes on from what is finished.
+    """
+    from pefuse.cohort import load_cohort
+    from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
+    from pefuse.ct import prepare
+    from pefuse.report import build_report
+    from pefuse.training import compare
+
+    started_s = time.monotonic()
+    claim_folder(out, seed)
+    cohort_folder, run = out / "cohort", out / "run"
+    config = resolve("demo", None, None, seeds=[seed])
+    with show_progress() as progress:
+        if not (cohort_folder / "cohort.yaml").exists():
+            simulate_cohort(cohort_folder, config=SimulationConfig(seed=seed), jobs=jobs, progress=progress)
+        cohort = load_cohort(cohort_folder)
+        prepare(cohort, grid=config.scan.grid, jobs=jobs, progress=progress)
+        compare(cohort, out=run, config=config, progress=progress)
+        build_report(run)
+    show_results(run, json=json, seconds=time.monotonic() - started_s)
+
+
+def claim_folder(out: Path, seed: int) -> None:
+    """Note the seed in a new demo folder; refuse one that was begun with another."""
+    note = out / "demo.json"
+    if not note.exists():
+        write_json(note, {"seed": seed})
+        return
+    begun = json_format.loads(note.read_text(encoding="utf-8"))["seed"]
+    if begun != seed:
+        raise UsageError(f"This folder holds the demo of seed {begun}: give another --out for seed {seed}.")

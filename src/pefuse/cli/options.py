@@ -1,0 +1,65 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "CohortFolder",
+    "ConfigFile",
+    "Debug",
+    "DebugState",
+    "Folds",
+    "Jobs",
+    "Json",
+    "Preset",
+    "RunFolder",
+    "Seed",
+    "Settings",
+]
+
+
+@dataclass(kw_only=True)
+class DebugState:
+    """Whether `--debug` was given; made anew for each command."""
+
+    on: bool = False
+
+
+def _remember_debug(context: typer.Context, value: bool) -> bool:
+    if isinstance(context.obj, DebugState):
+        context.obj.on = value
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_remember_debug, is_eager=True, help="Show the traceback of an error.")
+]
+CohortFolder = Annotated[
+    Path,
+    typer.Argument(metavar="COHORT", help="Cohort folder: studies.csv, events and scans.", show_default=False),
+]
+RunFolder = Annotated[
+    Path, typer.Option("--out", metavar="RUN", help="Folder of the results.", show_default=False)
+]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="paper: as its text says; released: as its authors' code does; demo: narrow, for two cores in minutes."
+    ),
+]
+Folds = Annotated[int | None, typer.Option(help="Folds for cross-validation; the preset's if not given.", min=2)]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random; the preset's if not given.", min=0)]
+Jobs = Annotated[int | None, typer.Option(help="Studies handled at once; all allowed cores if not given.", min=1)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings over the preset's.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as training.epochs=20; may be repeated."),
+]

@@ -1,0 +1,39 @@
+"""The verb `report`, and what every verb that ends with results prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pefuse.cli.options import Debug, Json
+from pefuse.cli.output import RESEARCH_USE_ONLY, print_json, print_lines, print_table, table_rows
+
+__all__ = ["report", "show_results"]
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build report.html again from a run's saved results."""
+    from pefuse.report import build_report
+
+    build_report(run)
+    show_results(run, json=json)
+
+
+def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None:
+    """Print Table 1 of a run, and where its report is (as the user named the folder)."""
+    from pefuse.report import table1
+
+    table, page = table1(run), run / "report.html"
+    if json:
+        print_json({"run": str(run), "report": str(page), "seconds": seconds, "table1": table_rows(table)})
+        return
+    print_table(table, title="Table 1. Death within 30 days, on the test studies")
+    print_lines("", RESEARCH_USE_ONLY, f"Report: {page}")
+    if seconds is not None:
+        print_lines(f"Time: {seconds:.0f} s")
