@@ -1,0 +1,63 @@
+"""Statistics on plain arrays: discrimination, thresholds, comparison, calibration."""
+
+from pefuse.evaluation.calibration import (
+    CalibrationBins,
+    CalibrationLine,
+    brier_score,
+    calibration_bins,
+    calibration_line,
+    expected_calibration_error,
+    smoothed_calibration,
+)
+from pefuse.evaluation.comparison import (
+    BootstrapDifference,
+    DelongTest,
+    bootstrap_aucs,
+    bootstrap_difference,
+    delong_test,
+    difference_interval,
+    holm,
+)
+from pefuse.evaluation.discrimination import (
+    DelongResult,
+    RocCurve,
+    auroc,
+    average_precision,
+    delong,
+    delong_interval,
+    placements,
+    roc_curve,
+)
+from pefuse.evaluation.intervals import Interval, clopper_pearson_interval, wilson_interval
+from pefuse.evaluation.thresholds import OperatingPoint, operating_point, youden_threshold
+
+__all__ = [
+    "BootstrapDifference",
+    "CalibrationBins",
+    "CalibrationLine",
+    "DelongResult",
+    "DelongTest",
+    "Interval",
+    "OperatingPoint",
+    "RocCurve",
+    "auroc",
+    "average_precision",
+    "bootstrap_aucs",
+    "bootstrap_difference",
+    "brier_score",
+    "calibration_bins",
+    "calibration_line",
+    "clopper_pearson_interval",
+    "delong",
+    "delong_interval",
+    "delong_test",
+    "difference_interval",
+    "expected_calibration_error",
+    "holm",
+    "operating_point",
+    "placements",
+    "roc_curve",
+    "smoothed_calibration",
+    "wilson_interval",
+    "youden_threshold",
+]
