@@ -1,0 +1,136 @@
+"""Cells: one model on one fold with one seed, trained once and kept in `cells/<key>/`.
+
+A cell's folder appears whole or not at all, so `kill -9` at any moment costs at most the cell at work. Its
+manifest holds a digest of everything that decides its numbers; a finished cell is used again only if that is
+still the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from pefuse.errors import RunError
+from pefuse.storage import atomic_folder, write_json
+from pefuse.training.loop import History
+
+__all__ = ["CellKey", "CellResult", "CellStore", "digest"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class CellKey:
+    """Which model, trained on which fold, from which seed."""
+
+    model: str
+    seed: int
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.model}-seed{self.seed}-fold{self.fold}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """What training a cell gave.
+
+    `predictions` has the columns study_id, split, logit, risk (training cases included). `embedding` holds, for
+    all those cases in the same order, the vectors `(N, E)` that fusion starts from. `state` are the network's
+    tensors, `description` what is needed to build it again (JSON).
+    """
+
+    predictions: pd.DataFrame
+    history: History | None = None
+    embedding: NDArray[np.float32] | None = None
+    state: dict[str, NDArray[Any]] | None = None
+    description: dict[str, Any] | None = None
+    importance: pd.DataFrame | None = None
+
+
+class CellStore:
+    """The cells of one run."""
+
+    def __init__(self, run: Path) -> None:
+        self.folder = run / "cells"
+
+    def finished(self, key: CellKey, wanted_digest: str) -> bool:
+        """Whether this very cell is there: same model, fold, seed, settings and data."""
+        try:
+            manifest = json.loads((self.folder / str(key) / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return manifest.get("status") == "finished" and manifest.get("digest") == wanted_digest
+
+    def save(self, key: CellKey, result: CellResult, *, cell_digest: str, seconds: float) -> None:
+        """Keep a finished cell; an older one of the same key gives way."""
+        target = self.folder / str(key)
+        if target.exists():
+            shutil.rmtree(target)
+        with atomic_folder(target) as folder:
+            result.predictions.to_csv(folder / "predictions.csv", index=False)
+            if result.history is not None:
+                pd.DataFrame(result.history.epochs).to_csv(folder / "history.csv", index=False)
+            if result.embedding is not None:
+                save_file({"embedding": np.ascontiguousarray(result.embedding)}, folder / "embedding.safetensors")
+            if result.state is not None:
+                save_file({k: np.ascontiguousarray(v) for k, v in result.state.items()}, folder / "model.safetensors")
+            if result.description is not None:
+                write_json(folder / "model.json", result.description)
+            if result.importance is not None:
+                result.importance.to_csv(folder / "importance.csv", index=False)
+            write_json(
+                folder / "manifest.json",
+                {
+                    "model": key.model,
+                    "seed": key.seed,
+                    "fold": key.fold,
+                    "status": "finished",
+                    "digest": cell_digest,
+                    "seconds": round(seconds, 3),
+                    "best_epoch": result.history.best_epoch if result.history else None,
+                },
+            )
+
+    def predictions(self, key: CellKey) -> pd.DataFrame:
+        """Columns study_id, split, logit, risk."""
+        return pd.read_csv(self._file(key, "predictions.csv"), dtype={"study_id": str})
+
+    def embedding(self, key: CellKey) -> dict[str, NDArray[np.float32]]:
+        """Each study's vector `(E,)`."""
+        vectors = load_file(self._file(key, "embedding.safetensors"))["embedding"]
+        return dict(zip(self.predictions(key)["study_id"], vectors, strict=True))
+
+    def model(self, key: CellKey) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The network's description and tensors."""
+        description = json.loads(self._file(key, "model.json").read_text(encoding="utf-8"))
+        return description, load_file(self._file(key, "model.safetensors"))
+
+    def collect(self, keys: Sequence[CellKey]) -> pd.DataFrame:
+        """Predictions of all these cells, with the columns model, seed and fold added."""
+        parts = [
+            self.predictions(key).assign(model=key.model, seed=key.seed, fold=key.fold)
+            for key in keys
+            if (self.folder / str(key) / "predictions.csv").exists()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def _file(self, key: CellKey, name: str) -> Path:
+        path = self.folder / str(key) / name
+        if not path.exists():
+            raise RunError(f"Cell {key} lacks its {name}: remove the cell's folder and run again.")
+        return path
+
+
+def digest(*parts: Any) -> str:
+    """A short hash of anything that JSON can hold."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

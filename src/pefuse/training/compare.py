@@ -1,0 +1,251 @@
+"""A whole comparison: every model on the same folds, from a cohort folder to a run folder.
+
+The run folder is complete without the cohort: the report is made from it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pefuse.cohort import make_folds
+from pefuse.ct import PreparedScans, prepare
+from pefuse.ehr import RawRecord, clinical_scores, extract
+from pefuse.errors import UsageError
+from pefuse.machine import allowed_cores, available_memory_bytes
+from pefuse.models.zoo import Row, with_needs
+from pefuse.storage import atomic_file, write_json, write_text
+from pefuse.training.cells import CellKey, CellStore, digest
+from pefuse.training.config import RunConfig
+from pefuse.training.grid import GridData, run_cells
+from pefuse.types import PREDICTION_COLUMNS, Cohort, Fold, Predictions, Progress
+
+__all__ = ["Run", "compare", "fit"]
+
+_PACKAGES = ("pefuse", "torch", "numpy", "pandas", "scikit-learn", "xgboost-cpu", "pydicom", "SimpleITK", "duckdb")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run folder."""
+
+    folder: Path
+
+    @property
+    def predictions(self) -> Predictions:
+        """All models' predictions, `PREDICTION_COLUMNS`."""
+        table = pd.read_csv(self.folder / "predictions.csv", dtype={"study_id": str})
+        return Predictions(table=table)
+
+
+def fit(
+    cohort: Cohort, model: str, *, out: Path, config: RunConfig, progress: Progress | None = None
+) -> Run:
+    """Train one model (and what it starts from) on every fold."""
+    return compare(cohort, out=out, config=config.model_copy(update={"models": (model,)}), progress=progress)
+
+
+def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress | None = None) -> Run:
+    """Train all models of the config on shared folds; resumes where it stopped.
+
+    Raises:
+        UsageError: the folder holds a run of other data.
+        CohortError: the cohort cannot be split into the wanted folds.
+        RunError: some cells failed.
+    """
+    started = time.perf_counter()
+    folds = make_folds(cohort, folds=config.folds, seed=config.seeds[0])
+    rows = with_needs(config.models)
+    scans = _scans(cohort, rows, config, progress)
+    record = extract(cohort) if any(row.record for row in rows) and _has_record(cohort) else None
+    data = GridData(
+        run=out,
+        config=config,
+        folds=folds,
+        labels=cohort.studies["label"],
+        record=record,
+        scans=scans,
+        scores=_scores(cohort, rows, config),
+        fingerprint=_fingerprint(cohort, record, scans),
+    )
+    _claim(out, cohort, config)
+    _describe(out, cohort, folds, scans, rows)
+    prepared = time.perf_counter()
+    keys = [CellKey(model=r.name, seed=s, fold=f.index) for s in config.seeds for f in folds for r in rows]
+    run_cells(_scheduled(keys), data, progress=progress)
+    _collect(out, keys, cohort)
+    _environment(out, config, {"data": prepared - started, "models": time.perf_counter() - prepared})
+    return Run(folder=out)
+
+
+def _scheduled(keys: Sequence[CellKey]) -> list[CellKey]:
+    """Long cells first, so that no core waits for a late long one."""
+    return sorted(keys, key=lambda key: (key.model != "sanet", key))
+
+
+def _scans(
+    cohort: Cohort, rows: Sequence[Row], config: RunConfig, progress: Progress | None
+) -> PreparedScans | None:
+    if not any(row.scan for row in rows):
+        return None
+    if not cohort.studies["ct"].ne("").any():
+        raise UsageError("The cohort has no scans, but a chosen model takes them: choose others with `--models`.")
+    return prepare(cohort, grid=config.scan.grid, progress=progress)
+
+
+def _has_record(cohort: Cohort) -> bool:
+    return cohort.events is not None or cohort.features is not None
+
+
+def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> pd.DataFrame:
+    if not any(row.kind == "score" for row in rows):
+        return pd.DataFrame()
+    return clinical_scores(cohort, list(cohort.studies.index), missing=config.score_missing)
+
+
+def _fingerprint(cohort: Cohort, record: RawRecord | None, scans: PreparedScans | None) -> str:
+    """Of the data that cells learn from."""
+    labels = cohort.studies["label"]
+    return digest(
+        [list(labels.index), [None if np.isnan(label) else label for label in labels]],
+        record.fingerprint() if record is not None else None,
+        sorted(scans.checksums.items()) if scans is not None else None,
+    )
+
+
+def _claim(out: Path, cohort: Cohort, config: RunConfig) -> None:
+    """A folder belongs to one cohort: a second one would mix their cells."""
+    marker = out / "cohort.json"
+    if out.exists() and any(out.iterdir()) and not (out / "config.yaml").exists():
+        raise UsageError("The output folder holds something else than a run: name a new one.")
+    if marker.exists():
+        known = json.loads(marker.read_text(encoding="utf-8"))
+        if known.get("studies_digest") != _studies_digest(cohort):
+            raise UsageError("The output folder holds a run of another cohort: name a new one.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "config.yaml", config.to_yaml())
+
+
+def _studies_digest(cohort: Cohort) -> str:
+    return digest(cohort.name, list(cohort.studies.index))
+
+
+def _describe(
+    out: Path, cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, rows: Sequence[Row]
+) -> None:
+    """What the report says of the cohort: counts only, nothing of a single patient but our study ids."""
+    members = [
+        {"study_id": study_id, "fold": fold.index, "split": split}
+        for fold in folds
+        for split in ("train", "validation", "test")
+        for study_id in getattr(fold, split)
+    ]
+    _write_table(pd.DataFrame(members), out / "folds.csv")
+    quarantine = scans.quarantine if scans is not None else None
+    columns = ["study_id", "step", "reason", "remedy"]
+    _write_table(quarantine if quarantine is not None else pd.DataFrame(columns=columns), out / "quarantine.csv")
+    write_json(out / "cohort.json", _cohort_summary(cohort, folds, scans, rows))
+    _copy_truth(cohort, out)
+
+
+def _cohort_summary(
+    cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, rows: Sequence[Row]
+) -> dict[str, Any]:
+    studies = cohort.studies
+    labelled = studies[studies["label"].notna()]
+    first = folds[0]
+    split_of = {
+        "development": labelled.loc[list(first.train + first.validation)],
+        "test": labelled.loc[list(first.test)],
+    }
+    flow = [_step("studies in the cohort", studies), _step("outcome known at the horizon", labelled, before=studies)]
+    folded = labelled.loc[list(first.train + first.validation + first.test)]
+    flow.append(_step("in a fold (no patient on both sides)", folded, before=labelled))
+    if scans is not None:
+        seen = folded[folded.index.isin(scans.available)]
+        flow.append(_step("with a usable scan", seen, before=folded))
+    return {
+        "name": cohort.name,
+        "simulated": cohort.simulated,
+        "horizon_days": cohort.horizon_days,
+        "studies_digest": _studies_digest(cohort),
+        "studies": len(studies),
+        "labelled": len(labelled),
+        "deaths": int(labelled["label"].sum()),
+        "by_split": {name: _counts(table) for name, table in split_of.items()},
+        "by_year": {str(year): _counts(table) for year, table in labelled.groupby("year")},
+        "folds": len(folds),
+        "flow": flow,
+    }
+
+
+def _step(name: str, table: pd.DataFrame, *, before: pd.DataFrame | None = None) -> dict[str, Any]:
+    left_out = 0 if before is None else len(before) - len(table)
+    return {"step": name, "studies": len(table), "deaths": int(table["label"].sum()), "left_out": left_out}
+
+
+def _counts(table: pd.DataFrame) -> dict[str, Any]:
+    age = table["age_years"].dropna()
+    known_sex = table["sex"].ne("")
+    return {
+        "studies": len(table),
+        "patients": int(table["patient_id"].nunique()),
+        "deaths": int(table["label"].sum()),
+        "age_mean": round(float(age.mean()), 1) if len(age) else None,
+        "age_sd": round(float(age.std()), 1) if len(age) > 1 else None,
+        "female_share": round(float(table.loc[known_sex, "sex"].eq("F").mean()), 3) if known_sex.any() else None,
+    }
+
+
+def _copy_truth(cohort: Cohort, out: Path) -> None:
+    """Of a simulated cohort: the ideal risks and AUCs, for the report to compare with."""
+    truth = cohort.folder / "truth.csv"
+    if not cohort.simulated or not truth.exists():
+        return
+    table = pd.read_csv(truth, dtype={"study_id": str})
+    columns = ["study_id", "ideal_risk_ct", "ideal_risk_ehr", "ideal_risk_both"]
+    _write_table(table[columns], out / "ideal.csv")
+    write_text(out / "truth.json", (cohort.folder / "truth.json").read_text(encoding="utf-8"))
+
+
+def _collect(out: Path, keys: Sequence[CellKey], cohort: Cohort) -> None:
+    table = CellStore(out).collect(keys)
+    table["patient_id"] = table["study_id"].map(cohort.studies["patient_id"])
+    table["label"] = table["study_id"].map(cohort.studies["label"]).astype(int)
+    _write_table(table[list(PREDICTION_COLUMNS)], out / "predictions.csv")
+
+
+def _environment(out: Path, config: RunConfig, seconds: dict[str, float]) -> None:
+    """Versions, machine and times. A resumed run adds its times to those of before."""
+    path = out / "environment.json"
+    before = json.loads(path.read_text(encoding="utf-8")).get("seconds", {}) if path.exists() else {}
+    write_json(
+        path,
+        {
+            "pefuse": version("pefuse"),
+            "python": platform.python_version(),
+            "packages": {name: version(name) for name in _PACKAGES},
+            "machine": f"{platform.machine()}, {platform.system()}",
+            "cores": allowed_cores(),
+            "memory_gib": round(available_memory_bytes() / 2**30, 1),
+            "seeds": list(config.seeds),
+            "preset": config.preset,
+            "command_line": " ".join(word for word in sys.argv[1:2]),
+            "seconds": {name: round(before.get(name, 0.0) + value, 1) for name, value in seconds.items()},
+        },
+    )
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False)
