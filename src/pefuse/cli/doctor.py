@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -182,7 +182,7 @@ def _codecs() -> list[Finding]:
 
 
 def _codec(uid: str, name: str, sample: str | None) -> Finding:
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     title = f"DICOM {name}"
     if sample is not None:
@@ -210,31 +210,26 @@ def sample_image() -> NDArray[np.uint16]:
 def decode_sample(uid: str, frame: bytes) -> bool:
     """Whether a compressed frame of `sample_image` is decoded to the very same values."""
     import numpy as np
-    from pydicom.pixels import get_decoder
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels.decoders.base import get_decoder
 
     image = sample_image()
+    layout: dict[str, Any] = {
+        "rows": image.shape[0],
+        "columns": image.shape[1],
+        "number_of_frames": 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": 16,
+        "bits_stored": 12,
+        "pixel_representation": 0,
+        "pixel_keyword": "PixelData",
+    }
     try:
-        decoded, _ = get_decoder(uid).as_array(
-            _encapsulated(frame),
-            rows=image.shape[0],
-            columns=image.shape[1],
-            number_of_frames=1,
-            samples_per_pixel=1,
-            photometric_interpretation="MONOCHROME2",
-            bits_allocated=16,
-            bits_stored=12,
-            pixel_representation=0,
-            pixel_keyword="PixelData",
-        )
+        decoded, _ = get_decoder(uid).as_array(encapsulate([frame]), **layout)
     except Exception:  # a codec may fail in any way: that is what is being asked
         return False
     return bool(np.array_equal(decoded, image))
-
-
-def _encapsulated(frame: bytes) -> bytes:
-    from pydicom.encaps import encapsulate
-
-    return encapsulate([frame])
 
 
 def _show(findings: list[Finding]) -> None:

@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
 
 def _say(failure: Failure) -> int:
     if failure.line:
-        typer.echo(failure.line, err=True)
+        typer.echo(f"Error: {failure.line}" if failure.status == 1 else failure.line, err=True)
     return failure.status
 
 

@@ -39,10 +39,16 @@ def explain_failure(error: BaseException) -> Failure:
     if isinstance(error, BrokenPipeError):
         return Failure(line="", traceback=False)  # the reader of our output, such as `head`, had enough
     if isinstance(error, typer.TyperException):
-        return Failure(line=_one_line(f"{error.format_message()} Try `pefuse --help`."), traceback=False)
+        return Failure(line=_one_line(_usage_line(error)), traceback=False)
     if isinstance(error, PefuseError):
         return Failure(line=_one_line(str(error)))
     return Failure(line=_storage_line(error) or _memory_line(error) or _fault_line(error))
+
+
+def _usage_line(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "pefuse"
+    return f"{error.format_message().rstrip('.')}. Try `{command} --help`."
 
 
 def _storage_line(error: BaseException) -> str:
@@ -56,17 +62,16 @@ def _storage_line(error: BaseException) -> str:
 
 
 def _memory_line(error: BaseException) -> str:
-    out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-    return (
-        "The memory ran out: close other programs, or use a smaller grid or fewer jobs." if out_of_memory else ""
-    )
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "The memory ran out: close other programs, or use a smaller grid or fewer jobs."
+    return ""
 
 
 def _fault_line(error: BaseException) -> str:
-    """A fault of ours: its kind and where in our code, never its text, which may hold a path or a patient's data."""
+    """A fault of ours: its kind and our line of code, never its text: that may hold a path or a patient's data."""
     return (
-        f"pefuse failed in a way that it should not ({type(error).__name__} in {_our_frame(error)}). Please report "
-        "this line; --debug shows more, to be read before it is passed on."
+        f"pefuse failed in a way that it should not ({type(error).__name__} in {_our_frame(error)}). "
+        "Please report this line; --debug shows more, to be read before it is passed on."
     )
 
 

@@ -90,7 +90,7 @@ def resolve(
     folds: int | None = None,
     seeds: list[int] | None = None,
 ) -> RunConfig:
-    """The run's config: the preset, the file over it, then `--set`, then the options that have a name of their own."""
+    """The run's config: the preset, the file over it, then `--set`, then the options with a name of their own."""
     from pefuse.training import resolve_config
 
     overrides = list(settings or ())

@@ -50,10 +50,10 @@ RunFolder = Annotated[
 Preset = Annotated[
     str,
     typer.Option(
-        help="paper: as its text says; released: as its authors' code does; demo: narrow, for two cores in minutes."
+        help="paper: as its text says; released: as its authors' code does; demo: narrow, minutes on two cores."
     ),
 ]
-Folds = Annotated[int | None, typer.Option(help="Folds for cross-validation; the preset's if not given.", min=2)]
+Folds = Annotated[int | None, typer.Option(help="Folds for cross-validation; the preset's if not given.", min=1)]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random; the preset's if not given.", min=0)]
 Jobs = Annotated[int | None, typer.Option(help="Studies handled at once; all allowed cores if not given.", min=1)]
 ConfigFile = Annotated[
@@ -61,5 +61,5 @@ ConfigFile = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as training.epochs=20; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as sanet.loop.epochs=20; may be repeated."),
 ]
