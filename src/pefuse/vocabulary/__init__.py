@@ -1,0 +1,26 @@
+"""What codes mean: concepts with units and human ranges, code maps, conversions."""
+
+from pefuse.vocabulary.codes import CODE_KINDS, CodeMeaning, CodeRow, code_rows, meaning
+from pefuse.vocabulary.concepts import Concept, concept, concepts
+from pefuse.vocabulary.icd import IcdCode, icd_concepts, parse_icd
+from pefuse.vocabulary.tables import read_table
+from pefuse.vocabulary.units import Conversion, conversion, significant, unit_key
+
+__all__ = [
+    "CODE_KINDS",
+    "CodeMeaning",
+    "CodeRow",
+    "Concept",
+    "Conversion",
+    "IcdCode",
+    "code_rows",
+    "concept",
+    "concepts",
+    "conversion",
+    "icd_concepts",
+    "meaning",
+    "parse_icd",
+    "read_table",
+    "significant",
+    "unit_key",
+]
