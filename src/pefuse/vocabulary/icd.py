@@ -30,7 +30,7 @@ _SPELLED = re.compile(
 
 @cache
 def parse_icd(code: str) -> IcdCode | None:
-    """Read `ICD9//428.0`, `ICD10CM//I50.9`, `DIAGNOSIS//ICD//9//4280`, `ICD9CM/428.0`; None if it is no such code."""
+    """Read `ICD9//428.0`, `ICD10CM/I50.9`, `DIAGNOSIS//ICD//9//4280`; None if it is no such code."""
     found = _SPELLED.match(code.strip())
     if found is None:
         return None

@@ -80,7 +80,7 @@ def unit_key(unit: str) -> str:
     key = re.sub(r"^x(?=10)", "", key)
     key = re.sub(r"^10(?:\*|e|\^)\+?0?(?=\d)", "10^", key)
     key = key.replace("l-1", "/l") if key.endswith("l-1") else key
-    if key.endswith("feu") or key.endswith("ddu"):
+    if key.endswith(("feu", "ddu")):
         key = f"{key[:-3]} {key[-3:]}"
     return _KEYS.get(key, key)
 
