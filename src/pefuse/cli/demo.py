@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pefuse.cli.learn import resolve
-from pefuse.cli.options import Debug, Jobs, Json
+from pefuse.cli.options import Debug, Json
 from pefuse.cli.progress import show_progress
 from pefuse.cli.results import show_results
 from pefuse.errors import UsageError
@@ -22,7 +22,6 @@ __all__ = ["demo"]
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the simulated cohort and the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the cohort and of the training.")] = 0,
-    jobs: Jobs = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -32,7 +31,6 @@ def demo(
     """
     from pefuse.cohort import load_cohort
     from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
-    from pefuse.ct import prepare
     from pefuse.report import build_report
     from pefuse.training import compare
 
@@ -42,10 +40,8 @@ def demo(
     config = resolve("demo", None, None, seeds=[seed])
     with show_progress() as progress:
         if not (cohort_folder / "cohort.yaml").exists():
-            simulate_cohort(cohort_folder, config=SimulationConfig(seed=seed), jobs=jobs, progress=progress)
-        cohort = load_cohort(cohort_folder)
-        prepare(cohort, grid=config.scan.grid, jobs=jobs, progress=progress)
-        compare(cohort, out=run, config=config, progress=progress)
+            simulate_cohort(cohort_folder, config=SimulationConfig(seed=seed), progress=progress)
+        compare(load_cohort(cohort_folder), out=run, config=config, progress=progress)
         build_report(run)
     show_results(run, json=json, seconds=time.monotonic() - started_s)
 

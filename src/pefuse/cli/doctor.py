@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Finding", "decode_sample", "doctor", "examine", "sample_image", "tested_versions"]
+__all__ = ["Finding", "codec_samples", "decode_sample", "doctor", "examine", "sample_image", "tested_versions"]
 
 State = Literal["good", "note", "missing"]  # "missing" is what pefuse cannot work without
 
@@ -177,16 +177,22 @@ def _codecs() -> list[Finding]:
         import pydicom  # noqa: F401
     except ImportError:
         return []  # the packages' finding says so
-    samples = json_format.loads((resources.files("pefuse.cli") / "codec_samples.json").read_text(encoding="utf-8"))
+    samples = codec_samples()
     return [_codec(uid, name, samples.get(uid)) for uid, name in SYNTAXES.items()]
 
 
-def _codec(uid: str, name: str, sample: str | None) -> Finding:
+def codec_samples() -> dict[str, bytes]:
+    """For some transfer syntaxes `sample_image` as a compressed frame (dev/tools/make_codec_samples.py)."""
+    text = (resources.files("pefuse.cli") / "codec_samples.json").read_text(encoding="utf-8")
+    return {uid: base64.b64decode(frame) for uid, frame in json_format.loads(text).items()}
+
+
+def _codec(uid: str, name: str, sample: bytes | None) -> Finding:
     from pydicom.pixels.decoders.base import get_decoder
 
     title = f"DICOM {name}"
     if sample is not None:
-        works, found = decode_sample(uid, base64.b64decode(sample)), "a sample decodes right"
+        works, found = decode_sample(uid, sample), "a sample decodes right"
     else:
         works, found = bool(get_decoder(uid).is_available), "a decoder is there"
     if works:

@@ -42,13 +42,17 @@ def explain_failure(error: BaseException) -> Failure:
         return Failure(line=_one_line(_usage_line(error)), traceback=False)
     if isinstance(error, PefuseError):
         return Failure(line=_one_line(str(error)))
-    return Failure(line=_storage_line(error) or _memory_line(error) or _fault_line(error))
+    return Failure(line=_mendable_line(error) or _fault_line(error))
 
 
 def _usage_line(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "pefuse"
     return f"{error.format_message().rstrip('.')}. Try `{command} --help`."
+
+
+def _mendable_line(error: BaseException) -> str:
+    return _storage_line(error) or _memory_line(error) or _import_line(error)
 
 
 def _storage_line(error: BaseException) -> str:
@@ -64,6 +68,12 @@ def _storage_line(error: BaseException) -> str:
 def _memory_line(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "The memory ran out: close other programs, or use a smaller grid or fewer jobs."
+    return ""
+
+
+def _import_line(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and not str(error.name or "pefuse").startswith("pefuse"):
+        return "A package that pefuse needs is missing or broken: `pefuse doctor` says which."
     return ""
 
 

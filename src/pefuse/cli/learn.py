@@ -36,17 +36,17 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Train and compare the paper's models on a cohort: predictions, Table 1, figures and a report."""
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed trains from that one seed, --seeds from several: give one of the two.")
     from pefuse.cohort import load_cohort
     from pefuse.report import build_report
     from pefuse.training import compare as compare_models
 
-    if seed is not None and seeds is not None:
-        raise UsageError("--seed trains from that one seed, --seeds from several: give one of the two.")
     chosen = seed_list(seed, seeds)
     resolved = resolve(preset, config, settings, models=models, folds=folds, seeds=chosen)
     with show_progress() as progress:
-        run = compare_models(load_cohort(cohort), out=out, config=resolved, progress=progress)
-        build_report(run)
+        compare_models(load_cohort(cohort), out=out, config=resolved, progress=progress)
+        build_report(out)
     show_results(out, json=json)
 
 
@@ -69,8 +69,8 @@ def fit(
 
     resolved = resolve(preset, config, settings, models=model, folds=folds, seeds=seed_list(seed, None))
     with show_progress() as progress:
-        run = fit_model(load_cohort(cohort), model=model, out=out, config=resolved, progress=progress)
-        build_report(run)
+        fit_model(load_cohort(cohort), model, out=out, config=resolved, progress=progress)
+        build_report(out)
     show_results(out, json=json)
 
 

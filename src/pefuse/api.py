@@ -1,0 +1,62 @@
+"""The few calls behind the README's Python example: what the CLI's verbs do, with names in place of configs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pefuse.training import Run, RunConfig, resolve_config
+from pefuse.training import compare as compare_models
+from pefuse.training import fit as fit_model
+from pefuse.types import Cohort, Progress
+
+__all__ = ["compare", "fit"]
+
+
+def fit(
+    cohort: Cohort,
+    model: str,
+    *,
+    out: str | Path,
+    preset: str = "paper",
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train one model, and what it starts from, on every fold; resumes where it stopped.
+
+    Args:
+        cohort: from `load_cohort` or `simulate_cohort`.
+        model: a name such as "intermediate-sanet".
+        out: folder of the run.
+        preset: "paper", "released" or "demo".
+        settings: over the preset, such as `{"folds": 3, "sanet.loop.epochs": 20}`.
+        progress: called as `progress(what, done, total)`.
+
+    Raises:
+        PefuseError: an unknown name, or a cohort that cannot be used.
+    """
+    return fit_model(cohort, model, out=Path(out), config=_config(preset, settings), progress=progress)
+
+
+def compare(
+    cohort: Cohort,
+    models: Sequence[str] | None = None,
+    *,
+    out: str | Path,
+    preset: str = "paper",
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train several models (those of Table 1 if none is named) on the same folds; else as `fit`."""
+    chosen = dict(settings or {})
+    if models is not None:
+        chosen["models"] = list(models)
+    return compare_models(cohort, out=Path(out), config=_config(preset, chosen), progress=progress)
+
+
+def _config(preset: str, settings: Mapping[str, Any] | None) -> RunConfig:
+    # JSON is YAML too, so any value reaches the one parser of settings unchanged.
+    overrides = [f"{name}={json.dumps(value)}" for name, value in (settings or {}).items()]
+    return resolve_config(preset, overrides=overrides)
