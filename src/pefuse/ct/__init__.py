@@ -1,0 +1,19 @@
+"""Scans in: DICOM, NIfTI, NRRD and MHA to volumes in HU, and those to the model's grid."""
+
+from pefuse.ct.prepare import prepare
+from pefuse.ct.prepared import PreparedScans, load_prepared
+from pefuse.ct.reports import SeriesEntry, SeriesReport
+from pefuse.ct.resample import to_grid
+from pefuse.ct.scan import read_scan
+from pefuse.ct.window import windowed
+
+__all__ = [
+    "PreparedScans",
+    "SeriesEntry",
+    "SeriesReport",
+    "load_prepared",
+    "prepare",
+    "read_scan",
+    "to_grid",
+    "windowed",
+]

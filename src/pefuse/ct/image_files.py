@@ -1,0 +1,97 @@
+"""Read a NIfTI, NRRD or MHA file that holds a CT in Hounsfield units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from pefuse.ct.axes import to_axes
+from pefuse.ct.pixels import HIGHEST_HU, LOWEST_HU
+from pefuse.errors import GeometryError, PlausibilityError, ScanReadError
+from pefuse.types import Volume
+
+__all__ = ["IMAGE_SUFFIXES", "is_image_file", "read_image_file"]
+
+_ITK: Any = SimpleITK  # half typed: its own annotations are not complete
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+MAX_VOXELS = 1024 * 1024 * 4096  # more cannot be a CT of one chest; a crafted header could ask for any amount
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name ends as one of the formats read here does."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def read_image_file(path: Path) -> Volume:
+    """Read HU and orient them to the design's axes; int16 where the file holds whole numbers.
+
+    Raises:
+        ScanReadError: the file cannot be read, or it is no scalar 3D image.
+        GeometryError: it does not say how it lies in the patient, or lies askew.
+        PlausibilityError: values that are not finite.
+    """
+    with _quiet_itk():
+        image = _read(path)
+    hu = _clip_hu(_ITK.GetArrayFromImage(image))
+    affine = np.eye(4)
+    directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, :3] = directions[:, ::-1]  # ITK counts (i, j, k) with i fastest; its array is (k, j, i)
+    affine[:3, 3] = image.GetOrigin()
+    return to_axes(hu, affine)
+
+
+def _read(path: Path) -> Any:
+    reader = _ITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        _check_header(reader)
+        return reader.Execute()
+    except RuntimeError as error:  # ITK's message holds the path
+        raise ScanReadError("The image file is damaged or of an unknown kind.") from error
+
+
+def _check_header(reader: Any) -> None:
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        raise ScanReadError("The image file holds no single 3D volume of one value a voxel.")
+    if math.prod(reader.GetSize()) > MAX_VOXELS:
+        raise ScanReadError("The image file claims to be larger than any CT of the chest.")
+    keys = set(reader.GetMetaDataKeys())
+    codes = [reader.GetMetaData(key).strip() for key in ("qform_code", "sform_code") if key in keys]
+    if codes and all(code == "0" for code in codes):
+        raise GeometryError("The NIfTI file does not say how it lies in the patient (qform and sform are 0).")
+    if "NRRD_space" not in keys and reader.GetImageIO() == "NrrdImageIO":
+        raise GeometryError("The NRRD file does not say how it lies in the patient (no space).")
+
+
+def _clip_hu(values: NDArray[Any]) -> NDArray[np.int16] | NDArray[np.float32]:
+    if np.issubdtype(values.dtype, np.integer):
+        limits = np.iinfo(values.dtype)
+        low, high = max(LOWEST_HU, limits.min), min(HIGHEST_HU, limits.max)
+        whole: NDArray[np.int16] = np.clip(values, low, high).astype(np.int16)
+        return whole
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ScanReadError("The image file holds no plain numbers.")
+    if not np.isfinite(values.astype(np.float32, copy=False)).all():
+        raise PlausibilityError("It holds values that are not finite numbers.")
+    fractions: NDArray[np.float32] = np.clip(values, LOWEST_HU, HIGHEST_HU).astype(np.float32)
+    return fractions
+
+
+@contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """ITK prints its warnings, paths among them, to stderr."""
+    before = _ITK.ProcessObject.GetGlobalWarningDisplay()
+    _ITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        _ITK.ProcessObject.SetGlobalWarningDisplay(before)

@@ -1,0 +1,126 @@
+"""Pixels of slices as Hounsfield units: slope and intercept of each slice, applied in float.
+
+Uncompressed pixels are read straight from their place in the file, which gives the same bits as pydicom does at a
+fraction of its time (a test compares the two); pydicom and its codecs decode everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from pefuse.ct.headers import NATIVE_LITTLE_ENDIAN, SliceHeader, quiet_pydicom
+from pefuse.errors import ScanReadError
+
+__all__ = ["LOWEST_HU", "read_hu", "read_stored"]
+
+LOWEST_HU = -1024  # nothing absorbs less than vacuum, -1000 with noise; scanners fill up with far lower values
+HIGHEST_HU = 32767
+BRIGHTEST_HU = 4095  # the usual scale's end, which metal reaches
+PADDING_BELOW_HU = -1500  # lower than any noise: the scanner's filling outside its circle
+_READ_AHEAD_THREADS = 2  # hides the disk's latency; decoding itself is bound by memory
+
+HuArray = NDArray[np.int16] | NDArray[np.float32]
+
+
+def read_hu(headers: Sequence[SliceHeader]) -> tuple[HuArray, tuple[str, ...]]:
+    """Decode slices in the order given into `(slice, row, column)` and name what was changed.
+
+    int16 where every slope is 1 and every intercept whole, so that no bit is lost; else float32. Values below
+    -1024 HU become -1024.
+
+    Raises:
+        ScanReadError: a slice cannot be decoded, or is not of the size that its header states.
+    """
+    first = headers[0]
+    whole = all(_keeps_integers(header) for header in headers)
+    hu: Any = np.empty((len(headers), first.rows, first.columns), np.int16 if whole else np.float32)
+    to_hu: Callable[[SliceHeader, Any], bool] = _integers_to_hu if whole else _floats_to_hu
+    with quiet_pydicom(), ThreadPoolExecutor(_READ_AHEAD_THREADS) as pool:
+        padded = sum(pool.map(to_hu, headers, hu))
+    repairs = (f"padding set to {LOWEST_HU} HU in {padded} slices",) if padded else ()
+    return hu, repairs
+
+
+def read_stored(header: SliceHeader) -> NDArray[np.integer]:
+    """The stored values of one slice, `(row, column)`, before slope and intercept.
+
+    Raises:
+        ScanReadError: they cannot be decoded, or have another size than the header states.
+    """
+    try:
+        stored = _read_native(header) if _is_native(header) else pydicom.dcmread(header.path).pixel_array
+    except Exception as error:  # codecs raise nearly anything; what they say may hold a path
+        raise ScanReadError(
+            f"The pixels of a slice cannot be decoded ({type(error).__name__}).",
+            remedy="Export the series again, uncompressed if its compression is unusual.",
+        ) from error
+    if stored.shape != (header.rows, header.columns):
+        raise ScanReadError("A slice's pixels have another size than its header states.")
+    return stored
+
+
+def _is_native(header: SliceHeader) -> bool:
+    return header.transfer_syntax in NATIVE_LITTLE_ENDIAN and header.bits_allocated == 16
+
+
+def _read_native(header: SliceHeader) -> NDArray[np.integer]:
+    assert header.pixels is not None
+    count = header.rows * header.columns
+    kind = np.dtype("<i2" if header.signed else "<u2")
+    stored = np.fromfile(header.path, dtype=kind, count=count, offset=header.pixels.offset)
+    unused_bits = header.bits_allocated - header.bits_stored
+    if unused_bits:  # their content is undefined (PS3.5 8.1.1): push them out, as pydicom does
+        np.left_shift(stored, unused_bits, out=stored)
+        np.right_shift(stored, unused_bits, out=stored)
+    return stored.reshape(header.rows, header.columns)
+
+
+def _keeps_integers(header: SliceHeader) -> bool:
+    return header.slope == 1 and header.intercept is not None and header.intercept == int(header.intercept)
+
+
+def _integers_to_hu(header: SliceHeader, out: NDArray[np.int16]) -> bool:
+    """Write HU to `out`; clipped before the intercept is added, so that nothing can overflow."""
+    assert header.intercept is not None
+    stored, padded = _without_bright_padding(header, read_stored(header))
+    intercept = int(header.intercept)
+    padded |= int(stored.min()) + intercept < PADDING_BELOW_HU
+    limits = np.iinfo(stored.dtype)
+    low, high = (min(max(edge - intercept, limits.min), limits.max) for edge in (LOWEST_HU, HIGHEST_HU))
+    # Two's complement: the sum is right modulo 2**16, and it lies in range after the clip.
+    np.add(np.clip(stored, low, high).astype(np.int16, copy=False), np.int16(intercept), out=out)
+    return padded
+
+
+def _floats_to_hu(header: SliceHeader, out: NDArray[np.float32]) -> bool:
+    assert header.slope is not None
+    assert header.intercept is not None
+    stored, padded = _without_bright_padding(header, read_stored(header))
+    np.multiply(stored, np.float32(header.slope), out=out, dtype=np.float32, casting="unsafe")
+    out += np.float32(header.intercept)
+    padded |= bool(out.min() < PADDING_BELOW_HU)
+    np.clip(out, LOWEST_HU, HIGHEST_HU, out=out)
+    return padded
+
+
+def _without_bright_padding(header: SliceHeader, stored: NDArray[np.integer]) -> tuple[NDArray[np.integer], bool]:
+    """Darken a filling value that lies above all tissue and metal; one below them is clipped anyway."""
+    assert header.slope is not None
+    assert header.intercept is not None
+    padding = header.padding
+    if padding is None:
+        return stored, False
+    if header.signed and padding >= 1 << (header.bits_allocated - 1):
+        padding -= 1 << header.bits_allocated  # written as an unsigned number
+    if padding * header.slope + header.intercept <= BRIGHTEST_HU:
+        return stored, False
+    limits = np.iinfo(stored.dtype)
+    darkest = int(np.clip((LOWEST_HU - header.intercept) / header.slope, limits.min, limits.max))
+    filled = stored == padding
+    return np.where(filled, stored.dtype.type(darkest), stored), bool(filled.any())

@@ -1,0 +1,122 @@
+"""Whether a regular volume can be a CT of the chest in Hounsfield units: every threshold, with its reason.
+
+The thresholds tell wrong scales and other parts of the body from chests; they do not judge image quality.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pefuse.errors import PlausibilityError, SeriesError
+from pefuse.types import Volume
+
+__all__ = ["check_chest", "check_extent", "check_slice_count"]
+
+MIN_COVERAGE_MM = 150.0  # from the aortic arch to the heart's lower face in an adult
+MIN_SLICES = 16  # 150 mm at the coarsest spacing that still shows the heart's chambers
+MAX_SLICE_SPACING_MM = 10.0  # coarser, the septum falls between slices
+FIELD_OF_VIEW_MM = (180.0, 1000.0)  # heart and both hila at least; no gantry is wider than 1 m
+MAX_COVERAGE_MM = 2500.0  # nobody is longer
+AIR_PEAK_HU = (-1024.0, -650.0)  # air around the patient, or lung in deep or shallow breath
+TISSUE_PEAK_HU = (-150.0, 150.0)  # fat to muscle and blood
+AIR_TISSUE_BORDER_HU = -500.0  # half-way: what is below is counted as air or lung
+METAL_HU = 1500.0  # above it nothing of the body's soft tissue is counted
+MIN_SHARE = 0.01  # of the volume that each of the two peaks' ranges must hold
+MIN_LUNG_LITRES = 0.4  # of air inside the body; one collapsed lung leaves over 1, a head has under 0.2
+_HISTOGRAM_STEP_HU = 20.0
+_SAMPLES_A_SIDE = 96  # voxels looked at along each axis: peaks and lungs are large
+
+
+def check_slice_count(places: int) -> None:
+    """Refuse a series of too few slice positions.
+
+    Raises:
+        SeriesError: fewer than MIN_SLICES.
+    """
+    if places < MIN_SLICES:
+        raise SeriesError(f"It has {places} slice positions, but a chest needs at least {MIN_SLICES}.")
+
+
+def check_extent(extent_mm: tuple[float, float, float], slice_spacing_mm: float) -> None:
+    """Refuse a volume that is too short, too narrow or too coarse along the body; `extent_mm` is (Z, Y, X).
+
+    Raises:
+        PlausibilityError: with the length that does not fit.
+    """
+    coverage, *across = extent_mm
+    if not MIN_COVERAGE_MM <= coverage <= MAX_COVERAGE_MM:
+        raise PlausibilityError(
+            f"It covers {coverage:.4g} mm along the body, but a chest needs {MIN_COVERAGE_MM:g} mm "
+            f"and nobody is longer than {MAX_COVERAGE_MM:g} mm."
+        )
+    low, high = FIELD_OF_VIEW_MM
+    if min(across) < low or max(across) > high:
+        raise PlausibilityError(
+            f"The field of view is {across[0]:.4g} x {across[1]:.4g} mm, but a chest's lies within "
+            f"{low:g} and {high:g} mm."
+        )
+    if slice_spacing_mm > MAX_SLICE_SPACING_MM:
+        raise PlausibilityError(
+            f"Slices lie {slice_spacing_mm:.4g} mm apart, but at most {MAX_SLICE_SPACING_MM:g} mm are usable."
+        )
+
+
+def check_chest(volume: Volume) -> None:
+    """Refuse values that are no HU of a chest: not finite, peaks out of place, no lungs.
+
+    Raises:
+        PlausibilityError: with what was found.
+    """
+    sample = _sample(volume.hu)
+    if not np.isfinite(sample).all():
+        raise PlausibilityError("It holds values that are not finite numbers.")
+    _check_peak(sample[sample < AIR_TISSUE_BORDER_HU], sample.size, AIR_PEAK_HU, "air and lung")
+    tissue = sample[(sample >= AIR_TISSUE_BORDER_HU) & (sample < METAL_HU)]
+    _check_peak(tissue, sample.size, TISSUE_PEAK_HU, "soft tissue")
+    litres = _lung_share(sample) * _litres(volume)
+    if litres < MIN_LUNG_LITRES:
+        raise PlausibilityError(
+            f"It holds {litres:.2f} litres of air inside a body, but lungs hold at least {MIN_LUNG_LITRES:g}: "
+            "this is no chest."
+        )
+
+
+def _sample(hu: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every so many voxels along each axis, averaged over neighbours against noise."""
+    steps = (max(1, side // _SAMPLES_A_SIDE) for side in hu.shape)
+    sparse = hu[tuple(slice(step // 2, None, step) for step in steps)].astype(np.float32)
+    smooth: NDArray[np.float32] = ndimage.uniform_filter(sparse, size=(1, 3, 3), mode="nearest")
+    return smooth
+
+
+def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, float], what: str) -> None:
+    edges = np.arange(-1050.0, METAL_HU + _HISTOGRAM_STEP_HU, _HISTOGRAM_STEP_HU)
+    counts, _ = np.histogram(values, bins=edges)
+    peak = float(edges[counts.argmax()] + _HISTOGRAM_STEP_HU / 2)
+    low, high = limits
+    if counts.sum() < MIN_SHARE * total:
+        raise PlausibilityError(f"It shows hardly any {what}: values are no HU of a chest (a wrong offset?).")
+    if not low <= peak <= high:
+        raise PlausibilityError(
+            f"Its peak of {what} lies at {peak:g} HU, but belongs within {low:g} and {high:g} HU "
+            "(a wrong rescale slope or intercept?)."
+        )
+
+
+def _lung_share(sample: NDArray[np.float32]) -> float:
+    """Share of the volume that is air enclosed by tissue within its slice, as lungs are and room air is not."""
+    air = sample < AIR_TISSUE_BORDER_HU
+    in_slice = np.zeros((3, 3, 3), bool)
+    in_slice[1] = ndimage.generate_binary_structure(2, 1)
+    labels, _ = ndimage.label(air, structure=in_slice)
+    rim = np.concatenate([labels[:, [0, -1], :].ravel(), labels[:, :, [0, -1]].ravel()])
+    outside = np.zeros(int(labels.max()) + 1, bool)
+    outside[rim] = True
+    outside[0] = True
+    return 1.0 - float(outside[labels].mean())
+
+
+def _litres(volume: Volume) -> float:
+    return float(abs(np.linalg.det(volume.affine[:3, :3])) * np.prod(volume.hu.shape)) / 1e6

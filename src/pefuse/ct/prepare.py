@@ -1,0 +1,198 @@
+"""Prepare the scans of a cohort: every study to the model's grid, in parallel, going on where it stopped.
+
+Each study leaves a record when it is done; tables are gathered from records at the end. So a Ctrl-C, a crash or a
+full disk costs the studies in progress and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from pefuse.ct.isolation import WorkerDiedError, Workers, WorkerTimedOutError
+from pefuse.ct.prepared import QUARANTINE_COLUMNS, TABLE_COLUMNS, PreparedScans, load_prepared, volume_path
+from pefuse.ct.records import Record, Refusal, read_record, write_record
+from pefuse.ct.reports import SeriesReport
+from pefuse.ct.resample import check_grid
+from pefuse.ct.signature import source_signature
+from pefuse.ct.worker import Task
+from pefuse.errors import CohortError, StorageError, UsageError
+from pefuse.machine import allowed_cores
+from pefuse.storage import atomic_file, write_json
+from pefuse.types import Cohort, Progress
+
+__all__ = ["prepare"]
+
+STUDY_LIMIT_SECONDS = 900.0  # a hundred times what a large compressed series takes on a slow disk
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_EXPORT_AGAIN = "Leave the study out, or export it again, uncompressed if its compression is unusual."
+
+
+def prepare(
+    cohort: Cohort,
+    *,
+    out: Path | None = None,
+    grid: int = 128,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> PreparedScans:
+    """Bring every study's scan to `grid` voxels a side and list those that cannot be, with the reason.
+
+    Args:
+        out: where to; by default `prepared` in the cohort's folder, or `prepared-GRID` for a grid other than 128.
+        jobs: studies at once; by default the cores that this process may use.
+        progress: called with "scans", how many are done, and of how many.
+
+    Returns:
+        The prepared folder, opened. A study whose source and settings have not changed is not read again.
+
+    Raises:
+        UsageError: a grid or number of jobs that is not possible.
+        CohortError: a study_id that cannot name a file.
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    check_grid((grid, grid, grid))
+    if jobs is not None and jobs < 1:
+        raise UsageError("At least one job is needed.")
+    _check_names(cohort)
+    folder = out or cohort.folder / ("prepared" if grid == 128 else f"prepared-{grid}")
+    _make_folders(folder)
+    scans = {
+        study_id: ct
+        for study_id in map(str, cohort.studies.index)
+        if (ct := cohort.study(study_id).ct) is not None
+    }
+    try:
+        records = _prepare_all(scans, folder, grid, jobs or allowed_cores(), progress or _silent)
+    finally:
+        _remove_partial_files(folder)
+    _write_tables(folder, list(map(str, cohort.studies.index)), records, grid)
+    return load_prepared(folder)
+
+
+def _prepare_all(
+    scans: dict[str, Path], folder: Path, grid: int, jobs: int, progress: Progress
+) -> dict[str, Record]:
+    """A thread for each worker waits on it; the first error that concerns all studies stops all."""
+    jobs = max(1, min(jobs, len(scans)))
+    workers = Workers(jobs)
+    one = partial(_prepare_one, folder=folder, grid=grid, workers=workers)
+    pool = ThreadPoolExecutor(jobs)
+    futures: dict[Future[Record], str] = {}
+    try:
+        futures = {pool.submit(one, study_id, scan): study_id for study_id, scan in scans.items()}
+        records = {}
+        progress("scans", 0, len(scans))
+        for future in as_completed(futures):
+            records[futures[future]] = future.result()
+            progress("scans", len(records), len(scans))
+        return records
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        workers.stop()
+        pool.shutdown(wait=True)
+        workers.close()
+
+
+def _prepare_one(study_id: str, scan: Path, *, folder: Path, grid: int, workers: Workers) -> Record:
+    signature = source_signature(scan)
+    record_path = folder / "records" / f"{study_id}.json"
+    volume = volume_path(folder, study_id)
+    known = read_record(record_path)
+    if known is not None and _still_holds(known, signature, grid, volume):
+        return known
+    task = Task(scan=str(scan), volume=str(volume), record=str(record_path), signature=signature, grid=grid)
+    with workers.one() as worker:
+        try:
+            worker.do(task, limit_seconds=STUDY_LIMIT_SECONDS)
+        except WorkerDiedError as death:
+            write_record(record_path, _lost(task, death))
+            volume.unlink(missing_ok=True)
+    record = read_record(record_path)
+    assert record is not None
+    return record
+
+
+def _still_holds(known: Record, signature: str, grid: int, volume: Path) -> bool:
+    same = (known.signature, known.grid) == (signature, grid) and known.final
+    return same and (known.status == "refused" or (volume.is_file() and volume.stat().st_size > 2 * grid**3))
+
+
+def _lost(task: Task, death: WorkerDiedError) -> Record:
+    if isinstance(death, WorkerTimedOutError):
+        step, reason = "time", f"Reading it took more than {STUDY_LIMIT_SECONDS:g} seconds."
+    else:
+        step, reason = "crash", "Reading it crashed the process that did (a decoder, or memory ran out)."
+    refusal = Refusal(step=step, reason=reason, remedy=_EXPORT_AGAIN)
+    report = SeriesReport(source="DICOM").as_json()
+    return Record(signature=task.signature, grid=task.grid, status="refused", report=report, refusal=refusal)
+
+
+def _check_names(cohort: Cohort) -> None:
+    unsafe = sum(not _SAFE_NAME.fullmatch(str(study_id)) for study_id in cohort.studies.index)
+    if unsafe:
+        raise CohortError(
+            f"{unsafe} study_ids cannot name a file: use up to 128 letters, digits, dots, dashes and underscores, "
+            "a letter or digit first."
+        )
+
+
+def _make_folders(folder: Path) -> None:
+    try:
+        for name in ("volumes", "records"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError("The folder for the prepared scans cannot be made: choose another one.") from error
+
+
+def _remove_partial_files(folder: Path) -> None:
+    """A worker that is killed leaves the file it was writing, under a name that nothing reads."""
+    for partial_file in (*(folder / "volumes").glob(".partial-*"), *(folder / "records").glob(".partial-*")):
+        partial_file.unlink(missing_ok=True)
+
+
+def _write_tables(folder: Path, study_ids: list[str], records: dict[str, Record], grid: int) -> None:
+    rows = {study_id: _row(records.get(study_id), grid) for study_id in study_ids}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(TABLE_COLUMNS)).rename_axis("study_id")
+    refused = [(study_id, record.refusal) for study_id, record in records.items() if record.refusal is not None]
+    refused.sort(key=lambda item: study_ids.index(item[0]))
+    quarantine = pd.DataFrame(
+        [{"study_id": study_id, **asdict(refusal)} for study_id, refusal in refused],
+        columns=list(QUARANTINE_COLUMNS),
+    )
+    reports = {study_id: records[study_id].report for study_id in study_ids if study_id in records}
+    write_json(folder / "series_report.json", reports)
+    _write(folder / "quarantine.csv", partial(quarantine.to_csv, index=False))
+    _write(folder / "volumes.parquet", table.to_parquet)  # last: its presence says that all is there
+
+
+def _row(record: Record | None, grid: int) -> list[object]:
+    if record is None:
+        return ["no scan", grid, [], [], [], "", "", "", ""]
+    kept = next((entry["series"] for entry in record.report["entries"] if entry["kept"]), "")
+    return [
+        record.status,
+        record.grid,
+        list(record.affine),
+        list(record.original_shape),
+        list(record.original_spacing_mm),
+        kept,
+        "; ".join(record.report["repairs"]),
+        record.checksum,
+        record.signature,
+    ]
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    with atomic_file(path) as partial_file:
+        write(partial_file)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""

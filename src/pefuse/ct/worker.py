@@ -1,0 +1,119 @@
+"""The process that reads scans for `prepare`: tasks come as JSON lines, volumes and records go to disk.
+
+A process of its own, since a codec may crash on a broken file and must not take the others with it. It is started
+as a plain command, so that it needs no `if __name__ == "__main__"` in the user's script.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from pefuse.ct.records import Record, Refusal, write_record
+from pefuse.ct.resample import to_grid
+from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
+from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
+from pefuse.storage import atomic_file
+from pefuse.types import Volume
+
+__all__ = ["Task", "main", "prepare_study"]
+
+_STEPS = {
+    ScanReadError: "read",
+    SeriesError: "series",
+    GeometryError: "geometry",
+    PlausibilityError: "plausibility",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One study to prepare: where its scan lies, and where its volume and record go."""
+
+    scan: str
+    volume: str
+    record: str
+    signature: str
+    grid: int
+
+
+def main() -> None:
+    """Serve tasks from standard input until it ends; answer each with an empty string or a storage error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a codec prints is no answer
+    serve(sys.stdin, answers)
+
+
+def serve(tasks: IO[str], answers: IO[str]) -> None:
+    """Answer every line of `tasks` with one line."""
+    for line in tasks:
+        try:
+            prepare_study(Task(**json.loads(line)))
+            problem = ""
+        except StorageError as error:
+            problem = str(error)
+        answers.write(json.dumps({"storage": problem}) + "\n")
+        answers.flush()
+
+
+def prepare_study(task: Task) -> Record:
+    """Write one study's volume, then its record; where the scan is refused, the record alone.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    path = Path(task.scan)
+    plan = ScanPlan.nothing(path)
+    try:
+        plan = plan_scan(path)
+        volume, report = read_planned(plan)
+        record = _ready(task, volume, report.as_json())
+    except StorageError:
+        raise
+    except ScanError as error:
+        record = _refused(task, plan, _STEPS.get(type(error), "read"), error)
+    except MemoryError:
+        record = _refused(task, plan, "internal", ScanError("Reading it needs more memory than there is."))
+    except Exception as error:  # a fault of ours: it costs this study, not the run
+        reason = f"Reading it failed in a way that was not foreseen ({type(error).__name__})."
+        record = _refused(
+            task, plan, "internal", ScanError(reason, remedy="Please report this to the developers.")
+        )
+    write_record(Path(task.record), record)
+    if record.status == "refused":
+        Path(task.volume).unlink(missing_ok=True)
+    return record
+
+
+def _ready(task: Task, volume: Volume, report: dict[str, object]) -> Record:
+    prepared = to_grid(volume, grid=task.grid, threads=1)
+    with atomic_file(Path(task.volume)) as partial:
+        np.save(partial, prepared.hu, allow_pickle=False)
+    return Record(
+        signature=task.signature,
+        grid=task.grid,
+        status="ready",
+        report=report,
+        affine=tuple(prepared.affine.ravel().tolist()),
+        original_shape=volume.hu.shape,
+        original_spacing_mm=volume.spacing_mm,
+        checksum=hashlib.sha256(prepared.hu.tobytes()).hexdigest(),
+    )
+
+
+def _refused(task: Task, plan: ScanPlan, step: str, error: ScanError) -> Record:
+    refusal = Refusal(step=step, reason=error.reason, remedy=error.remedy)
+    report = plan.report.as_json()
+    return Record(signature=task.signature, grid=task.grid, status="refused", report=report, refusal=refusal)
+
+
+def as_line(task: Task) -> str:
+    """The task as the line that `serve` reads."""
+    return json.dumps(asdict(task)) + "\n"
