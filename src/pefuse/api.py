@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from pefuse.report.results import RATES, ModelResult, summarise_scores
+from pefuse.report.run_folder import RunFolder
 from pefuse.training import Run, RunConfig, resolve_config
 from pefuse.training import compare as compare_models
 from pefuse.training import fit as fit_model
-from pefuse.types import Cohort, Progress
+from pefuse.types import Cohort, Predictions, Progress
 
-__all__ = ["compare", "fit"]
+__all__ = ["compare", "evaluate", "fit"]
 
 
 def fit(
@@ -54,6 +58,45 @@ def compare(
     if models is not None:
         chosen["models"] = list(models)
     return compare_models(cohort, out=Path(out), config=_config(preset, chosen), progress=progress)
+
+
+def evaluate(predictions: Predictions) -> pd.DataFrame:
+    """Judge each model on its test studies, as the report's Table 1 does.
+
+    Args:
+        predictions: of a run; folds and seeds are averaged for each study.
+
+    Returns:
+        Indexed by model, in the order of the paper's table: `studies` and `deaths`; `auc` with `auc_low` and
+        `auc_high` (DeLong, 95 %); `accuracy`, `specificity`, `sensitivity`, `ppv`, `npv` at the Youden threshold
+        of the validation studies. NaN where something cannot be told, such as an AUC with a single outcome.
+    """
+    alone = RunFolder(
+        predictions=predictions.table[predictions.table["label"].notna()],
+        cohort={},
+        config={},
+        environment={},
+        quarantine=pd.DataFrame(),
+        ideal=pd.DataFrame(),
+        truth={},
+        cells=(),
+    )
+    rows = {model.name: _measures(model) for model in summarise_scores(alone, inputs="").models}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _measures(model: ModelResult) -> dict[str, float | int | None]:
+    judged = model.test
+    auc = judged.auc if judged else None
+    rates = judged.rates if judged else {}
+    return {
+        "studies": model.studies,
+        "deaths": model.deaths,
+        "auc": auc.value if auc else None,
+        "auc_low": auc.low if auc else None,
+        "auc_high": auc.high if auc else None,
+        **{name: rates[name].value if name in rates else None for name in RATES},
+    }
 
 
 def _config(preset: str, settings: Mapping[str, Any] | None) -> RunConfig:
