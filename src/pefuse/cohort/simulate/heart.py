@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float32]
 RIGHT_VENTRICLE, LEFT_VENTRICLE, TRUNK = 1, 2, 3
 
 PIVOT: Point = (8.0, -8.0, -62.0)  # the heart grows and turns about this point
-SEPTUM_CENTRE: Point = (27.0, -24.0, -84.0)
+SEPTUM_CENTRE: Point = (27.0, -28.0, -84.0)
 FREE_WALL_MM = 33.0  # from the septum's plane to the left ventricle's free wall
 LEFT_HALF_HEIGHT_MM, LEFT_HALF_LENGTH_MM = 25.0, 49.0
 RIGHT_HALF_HEIGHT_MM, RIGHT_HALF_LENGTH_MM = 34.0, 47.0
@@ -69,7 +69,7 @@ def lay_heart(signs: StrainSigns, nuisance: Nuisance) -> Heart:
 
 
 def heart_point(point: Point, nuisance: Nuisance) -> Point:
-    """Where a point of the reference heart lies in this patient: scaled and turned about the pivot, moved by breath."""
+    """Where a point of the reference heart lies in this patient: scaled and turned about a pivot, moved by breath."""
     angle = math.radians(nuisance.heart_turn_deg)
     x, y, z = ((a - b) * nuisance.heart_scale for a, b in zip(point, PIVOT, strict=True))
     turned = (math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y)
@@ -104,8 +104,8 @@ def _axes(turn_rad: float) -> NDArray[np.float32]:
     normal /= np.linalg.norm(normal)
     cosine, sine = math.cos(turn_rad), math.sin(turn_rad)
     turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    rows = np.stack([normal, np.cross(apex, normal), apex]) @ turn.T
-    return rows.astype(np.float32)
+    rows: NDArray[np.float32] = (np.stack([normal, np.cross(apex, normal), apex]) @ turn.T).astype(np.float32)
+    return rows
 
 
 def _ventricles_mm(canvas: Canvas, box: Box, heart: Heart) -> tuple[FloatArray, FloatArray]:

@@ -28,6 +28,7 @@ from pefuse.cohort.simulate.vessels import (
     paint_clots,
     paint_lung_vessels,
     paint_pulmonary_arteries,
+    paint_sleeves,
     paint_veins,
 )
 
@@ -121,11 +122,11 @@ def _paint(anatomy: Anatomy, grid: Grid) -> tuple[Canvas, FloatArray]:
     paint_lung_vessels(canvas, anatomy)
     paint_abdomen(canvas, chest, nuisance)
     paint_bones(canvas, chest, nuisance)
+    paint_sleeves(canvas, anatomy)
     paint_heart(canvas, lay_heart(anatomy.signs, nuisance), nuisance)
     paint_airways(canvas, nuisance)
     lumen = paint_pulmonary_arteries(canvas, anatomy)
     paint_aorta(canvas, nuisance)
-    lumen = np.where(canvas.labels == 0, lumen, lumen)
     paint_veins(canvas, anatomy)
     paint_clots(canvas, lumen, anatomy)
     paint_table(canvas, nuisance, other=anatomy.shortcut_mark)

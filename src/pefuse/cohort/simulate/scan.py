@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 
 from pefuse.cohort.simulate.anatomy import Anatomy, draw_anatomy
@@ -249,11 +249,11 @@ def _file_names(count: int, seed: int) -> list[str]:
 
 
 def _write_mask(labels: NDArray[np.uint8], grid: Grid, path: Path) -> None:
-    image = sitk.GetImageFromArray(labels)
+    image = SimpleITK.GetImageFromArray(labels)
     image.SetSpacing(_lps(grid.spacing_mm))
     image.SetOrigin(_lps(grid.origin_mm))
     with atomic_file(path) as partial:
-        sitk.WriteImage(image, str(partial), useCompression=True)
+        SimpleITK.WriteImage(image, str(partial), useCompression=True)
 
 
 def _lps(triple: tuple[float, float, float]) -> tuple[float, float, float]:

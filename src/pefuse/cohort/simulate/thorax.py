@@ -6,6 +6,7 @@ one by one. Tables of `(z, value)` below are the cavity's and the body's profile
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ def measure_chest(canvas: Canvas, nuisance: Nuisance) -> Chest:
         cavity_mm=cavity,
         skin_mm=skin,
         diaphragm_mm=_diaphragm_mm(canvas, nuisance),
-        angle_rad=np.pi - np.arctan2(np.abs(canvas.x), -canvas.y),
+        angle_rad=(np.pi - np.arctan2(np.abs(canvas.x), -canvas.y)).astype(np.float32),
         spine_front_mm=_spine_front(canvas, nuisance),
     )
 
@@ -189,7 +190,7 @@ def paint_table(canvas: Canvas, nuisance: Nuisance, *, other: bool = False) -> N
 
 
 def paint_mark(canvas: Canvas, nuisance: Nuisance) -> None:
-    """The shortcut: a dense foam pad under the patient's right side and a metal rod beside it. It means nothing."""
+    """The shortcut: a dense pad beside the patient's right side with a metal rod above it. It means nothing."""
     grid, pose = canvas.grid, canvas.pose
     x, y = grid.axis_mm(2)[None, :], grid.axis_mm(1)[:, None]
     left = float(x.min()) + 0.5 * grid.spacing_mm[2]
@@ -209,7 +210,7 @@ def _profile(canvas: Canvas, values: tuple[float, ...]) -> FloatArray:
 def _squircle_mm(
     canvas: Canvas, half_width: FloatArray, half_depth: FloatArray, middle: FloatArray, *, square: float
 ) -> FloatArray:
-    """Signed distance (near the surface) to a stack of rounded rectangles; `square` 0 is an ellipse, 1 a rectangle."""
+    """Signed distance (near the surface) to stacked rounded rectangles; `square` 0 is an ellipse, 1 a rectangle."""
     across = (canvas.x[None] / half_width) ** 2
     deep = (canvas.y[None] - middle) / half_depth
     deep *= deep
@@ -255,7 +256,7 @@ def _apex_mm(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.flo
 
 
 def _mediastinum_mm(canvas: Canvas, chest: Chest) -> FloatArray:
-    """Signed distance into the lungs (positive inside the mediastinum): a sheet, wide in the middle and at the spine."""
+    """Distance into the mediastinum, negative in the lungs: a sheet, wide in the middle and at the spine."""
     wide = np.interp(canvas.z, (-130.0, -60.0, 0.0, 40.0, 100.0), (20.0, 22.0, 26.0, 28.0, 30.0)).astype(
         np.float32
     )
@@ -293,7 +294,7 @@ def _paint_ribs(canvas: Canvas, chest: Chest, nuisance: Nuisance) -> None:
     order = (FIRST_RIB_MM - z - RIB_DROP_MM * 0.5 * (1.0 - np.cos(angle))) / RIB_SPACING_MM
     rib = np.round(order)
     across = (order - rib) * np.float32(RIB_SPACING_MM)
-    distance = (np.hypot((depth - 5.0) / 4.6, across / 6.2) - 1.0) * np.float32(5.0)
+    distance = (np.hypot((depth - 5.0) / 4.2, across / 5.6) - 1.0) * np.float32(5.0)
     exists = (rib >= 0) & (rib <= 11)
     in_front = angle > 2.5  # cartilage; from the eighth rib down it has left for the costal arch
     exists &= ~((rib >= 7) & (angle > 2.75)) & ~((rib >= 10) & (angle > 1.5)) & (angle < 3.02)
@@ -332,7 +333,7 @@ def _paint_sternum(canvas: Canvas, nuisance: Nuisance) -> None:
     ]
     half_widths = [24.0, 17.0, 17.0, 9.0]
     for inset, hu in ((0.0, nuisance.bone_hu), (2.5, MARROW_HU - 30.0)):
-        for (start, end), wide in zip(zip(points, points[1:], strict=False), half_widths, strict=False):
+        for (start, end), wide in zip(itertools.pairwise(points), half_widths, strict=False):
             for step in (-0.7, -0.35, 0.0, 0.35, 0.7):
                 shift = step * wide
                 a = (start[0] + shift, start[1], start[2])

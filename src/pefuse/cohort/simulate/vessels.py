@@ -1,7 +1,8 @@
-"""Vessels and airways: pulmonary arteries with their clots, aorta, great veins with reflux, lung vessels, trachea."""
+"""Vessels and airways: pulmonary arteries with their clots, aorta, veins with reflux, lung vessels, trachea."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ __all__ = [
     "paint_clots",
     "paint_lung_vessels",
     "paint_pulmonary_arteries",
+    "paint_sleeves",
     "paint_veins",
     "pulmonary_arteries",
     "vessel_tree",
@@ -28,6 +30,7 @@ __all__ = [
 
 CLOT = 4
 SLEEVE_MM = 5.0
+WALL_HU = 55.0
 FloatArray = NDArray[np.float32]
 Tube = tuple[Sequence[Point], Sequence[float]]
 """Points of a centre line (x, y, z), mm, and the radius at each."""
@@ -42,7 +45,7 @@ def pulmonary_arteries(signs: StrainSigns, nuisance: Nuisance) -> dict[str, Tube
 
     fork, right_hilum, left_hilum = at(18.0, -18.0, -20.0), (-40.0, 3.0, -28.0), (50.0, 22.0, -18.0)
     main, lobe = 0.72 * radius, 0.5 * radius
-    lower, thin = 0.45 * radius, 4.0
+    descent, thin = [main * 0.8, lobe, 0.45 * radius, 5.5], 4.0
     left_lower: Point = (60.0, 36.0, -52.0)
     right_lower: Point = (-60.0, 16.0, -58.0)
     return {
@@ -52,12 +55,12 @@ def pulmonary_arteries(signs: StrainSigns, nuisance: Nuisance) -> dict[str, Tube
         "left_upper": ([left_hilum, (62.0, 12.0, 2.0), (72.0, 0.0, 25.0)], [lobe, 6.0, thin]),
         "left_lower": (
             [left_hilum, (60.0, 33.0, -34.0), left_lower, (68.0, 42.0, -80.0)],
-            [main * 0.8, lobe, lower, 5.5],
+            descent,
         ),
         "right_upper": ([(-28.0, 0.0, -26.0), (-52.0, -2.0, -4.0), (-66.0, -4.0, 20.0)], [lobe, 6.5, thin]),
         "right_lower": (
             [right_hilum, (-56.0, 10.0, -42.0), right_lower, (-66.0, 30.0, -82.0)],
-            [main * 0.8, lobe, lower, 5.5],
+            descent,
         ),
         "right_middle": ([right_lower, (-74.0, -14.0, -68.0), (-88.0, -36.0, -78.0)], [6.0, 4.5, 3.0]),
         "left_basal_front": ([(68.0, 42.0, -80.0), (84.0, 28.0, -102.0)], [5.0, 3.0]),
@@ -73,24 +76,12 @@ def pulmonary_arteries(signs: StrainSigns, nuisance: Nuisance) -> dict[str, Tube
 def paint_pulmonary_arteries(canvas: Canvas, anatomy: Anatomy) -> FloatArray:
     """Outflow tract, trunk and arteries; returns how much of each voxel is arterial lumen, `(Z, Y, X)`."""
     signs, nuisance = anatomy.signs, anatomy.nuisance
-    tubes = pulmonary_arteries(signs, nuisance)
-    radius = signs.trunk_diameter_mm / 2
     hu = nuisance.trunk_hu
-    for name in ("trunk", "left_main", "right_main"):
-        canvas.tube(*tubes[name], FAT_HU, grow_mm=SLEEVE_MM, label=0)
-    outflow = [heart_point(p, nuisance) for p in ((4.0, -52.0, -72.0), (10.0, -54.0, -58.0), (15.0, -52.0, -48.0))]
-    radii = [0.5 * radius + 9.0, 0.5 * radius + 8.0, radius]
-    canvas.tube(outflow, radii, 90.0, grow_mm=3.0)
-    canvas.tube(outflow, radii, hu, label=RIGHT_VENTRICLE)
+    canvas.tube(*_outflow_tract(signs, nuisance), hu, label=RIGHT_VENTRICLE)
     lumen = Canvas(canvas.grid, canvas.pose, air_hu=0.0)
-    for name, (points, sizes) in tubes.items():
-        label = TRUNK if name == "trunk" else 0
-        if name == "trunk":
-            continue
-        canvas.tube(points, sizes, hu, label=label)
-        lumen.tube(points, sizes, 1.0)
-    canvas.tube(*tubes["trunk"], hu, label=TRUNK)
-    lumen.tube(*tubes["trunk"], 1.0)
+    for name, (points, radii) in reversed(pulmonary_arteries(signs, nuisance).items()):  # the trunk last, on top
+        canvas.tube(points, radii, hu, label=TRUNK if name == "trunk" else 0)
+        lumen.tube(points, radii, 1.0)
     return lumen.hu
 
 
@@ -106,25 +97,24 @@ def paint_clots(canvas: Canvas, lumen: FloatArray, anatomy: Anatomy) -> None:
             canvas.blend(box, np.minimum(inside, lumen[box]), clot.hu, label=CLOT)
 
 
+def paint_sleeves(canvas: Canvas, anatomy: Anatomy) -> None:
+    """Fat and walls around the great vessels; to be painted before the heart, which they must not cut into."""
+    signs, nuisance = anatomy.signs, anatomy.nuisance
+    arteries = pulmonary_arteries(signs, nuisance)
+    near_heart = [arteries[name] for name in ("trunk", "left_main", "right_main")]
+    outflow = _outflow_tract(signs, nuisance)
+    aorta = _aorta(nuisance)
+    for tube in [*near_heart, outflow, *aorta, *_upper_veins(signs, nuisance)]:
+        canvas.tube(*tube, FAT_HU, grow_mm=SLEEVE_MM)
+    for tube in aorta:
+        canvas.tube(*tube, WALL_HU, grow_mm=1.5)
+    canvas.tube(*outflow, WALL_HU + 40.0, grow_mm=3.0)
+
+
 def paint_aorta(canvas: Canvas, nuisance: Nuisance) -> None:
     """Ascending aorta, arch with its three branches, descending aorta; calcified in the old."""
     hu = max(nuisance.left_fraction * nuisance.trunk_hu, nuisance.venous_hu)
-    wide = 1.0 + 0.0025 * (nuisance.age_years - 60.0)
-    root, rise = heart_point((-3.0, -26.0, -60.0), nuisance), heart_point((-19.0, -38.0, -28.0), nuisance)
-    points = [
-        root, rise, (-18.0, -32.0, 10.0), (-8.0, -18.0, 28.0), (8.0, 4.0, 33.0), (22.0, 26.0, 27.0), (28.0, 42.0, 10.0),
-        (28.0, 46.0, -15.0), (23.0, 46.0, -90.0), (13.0, 42.0, -150.0), (6.0, 36.0, -200.0), (3.0, 27.0, -300.0),
-    ]  # fmt: skip
-    radii = [wide * r for r in (15.5, 16.5, 15.5, 14.5, 13.5, 13.0, 12.5, 12.0, 11.5, 11.0, 10.5, 9.0)]
-    branches: list[Tube] = [
-        ([(-12.0, -16.0, 32.0), (-22.0, -8.0, 60.0), (-30.0, 0.0, 110.0)], [6.5, 6.0, 4.0]),
-        ([(2.0, -4.0, 38.0), (16.0, 0.0, 65.0), (26.0, 4.0, 110.0)], [4.5, 4.0, 3.5]),
-        ([(12.0, 10.0, 38.0), (26.0, 16.0, 62.0), (44.0, 14.0, 100.0)], [5.5, 5.0, 4.0]),
-    ]
-    for tube in [(points, radii), *branches]:
-        canvas.tube(*tube, FAT_HU, grow_mm=SLEEVE_MM)
-    for tube in [(points, radii), *branches]:
-        canvas.tube(*tube, 55.0, grow_mm=1.5, label=0)
+    for tube in _aorta(nuisance):
         canvas.tube(*tube, hu, label=0)
     plaque = 5.0 * nuisance.calcification
     if plaque > 0.8:
@@ -136,18 +126,10 @@ def paint_aorta(canvas: Canvas, nuisance: Nuisance) -> None:
 def paint_veins(canvas: Canvas, anatomy: Anatomy) -> None:
     """SVC with its tributaries, azygos, IVC and hepatic veins, with contrast as far down as it has run back."""
     signs, nuisance = anatomy.signs, anatomy.nuisance
-    top = heart_point((-36.0, -16.0, -48.0), nuisance)
-    svc = signs.svc_diameter_mm / 2
     dense = nuisance.vena_cava_factor * nuisance.trunk_hu
-    cava: list[Tube] = [
-        ([(-36.0, -20.0, 32.0), (-36.0, -20.0, -5.0), top], [svc, svc, svc * 1.15]),
-        ([(-36.0, -20.0, 32.0), (-42.0, -20.0, 60.0), (-58.0, -12.0, 92.0)], [svc, svc * 0.85, svc * 0.7]),
-        ([(-36.0, -20.0, 32.0), (-4.0, -40.0, 46.0), (32.0, -30.0, 68.0), (54.0, -14.0, 92.0)],
-         [svc, svc * 0.8, svc * 0.75, svc * 0.7]),
-    ]  # fmt: skip
-    for tube in cava:
-        canvas.tube(*tube, FAT_HU, grow_mm=SLEEVE_MM)
-    for tube, hu in zip(cava, (dense, dense, nuisance.venous_hu + 60.0), strict=True):
+    for tube, hu in zip(
+        _upper_veins(signs, nuisance), (dense, dense, nuisance.venous_hu + 60.0), strict=True
+    ):
         canvas.tube(*tube, hu, label=0)
     azygos = signs.azygos_diameter_mm / 2
     canvas.tube(
@@ -198,7 +180,7 @@ def vessel_tree(anatomy: Anatomy) -> list[tuple[Point, Point, float, float, floa
                 sizes.append(min(0.62 * radius, 3.4))
                 values.append(hu)
     branches: list[tuple[Point, Point, float, float, float]] = []
-    start, radius, hu = np.array(roots), np.array(sizes), np.array(values)
+    start, radius, blood = np.array(roots), np.array(sizes), np.array(values)
     hilum = np.stack([np.sign(start[:, 0]) * 48.0, np.full(len(start), 12.0), np.full(len(start), -25.0)], axis=1)
     for _ in range(4):
         way = start - hilum
@@ -207,10 +189,10 @@ def vessel_tree(anatomy: Anatomy) -> list[tuple[Point, Point, float, float, floa
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         end = start + way * (14.0 + 12.0 * rng.uniform(size=(len(start), 1)))
         keep = cavity_depth_mm(end, nuisance) > 5.0
-        for a, b, size, value in zip(start[keep], end[keep], radius[keep], hu[keep], strict=True):
+        for a, b, size, value in zip(start[keep], end[keep], radius[keep], blood[keep], strict=True):
             branches.append((_point(a), _point(b), float(size), float(size * 0.75), float(value)))
         start, hilum = np.repeat(end[keep], 2, axis=0), np.repeat(hilum[keep], 2, axis=0)
-        radius, hu = np.repeat(radius[keep] * 0.72, 2), np.repeat(hu[keep], 2)
+        radius, blood = np.repeat(radius[keep] * 0.72, 2), np.repeat(blood[keep], 2)
     return branches
 
 
@@ -218,6 +200,44 @@ def paint_lung_vessels(canvas: Canvas, anatomy: Anatomy) -> None:
     """The branching pattern of the lungs; to be painted before all that lies beside them."""
     for start, end, start_mm, end_mm, hu in vessel_tree(anatomy):
         canvas.tube([start, end], [start_mm, end_mm], hu)
+
+
+def _outflow_tract(signs: StrainSigns, nuisance: Nuisance) -> Tube:
+    """From the right ventricle to the trunk."""
+    radius = signs.trunk_diameter_mm / 2
+    points = [(2.0, -52.0, -78.0), (9.0, -55.0, -62.0), (15.0, -52.0, -48.0)]
+    return [heart_point(p, nuisance) for p in points], [0.5 * radius + 9.0, 0.5 * radius + 8.0, radius]
+
+
+def _aorta(nuisance: Nuisance) -> list[Tube]:
+    """The aorta and the three branches of its arch; it widens with age."""
+    wide = 1.0 + 0.0025 * (nuisance.age_years - 60.0)
+    root, rise = heart_point((-3.0, -28.0, -60.0), nuisance), heart_point((-19.0, -40.0, -28.0), nuisance)
+    points = [
+        root, rise, (-18.0, -32.0, 10.0), (-8.0, -18.0, 28.0), (8.0, 4.0, 33.0), (22.0, 26.0, 27.0),
+        (28.0, 42.0, 10.0), (28.0, 46.0, -15.0), (23.0, 46.0, -90.0), (13.0, 42.0, -150.0), (6.0, 36.0, -200.0),
+        (3.0, 27.0, -300.0),
+    ]  # fmt: skip
+    radii = [wide * r for r in (15.5, 16.5, 15.5, 14.5, 13.5, 13.0, 12.5, 12.0, 11.5, 11.0, 10.5, 9.0)]
+    return [
+        (points, radii),
+        ([(-12.0, -16.0, 32.0), (-22.0, -8.0, 60.0), (-30.0, 0.0, 110.0)], [6.5, 6.0, 4.0]),
+        ([(2.0, -4.0, 38.0), (16.0, 0.0, 65.0), (26.0, 4.0, 110.0)], [4.5, 4.0, 3.5]),
+        ([(12.0, 10.0, 38.0), (26.0, 16.0, 62.0), (44.0, 14.0, 100.0)], [5.5, 5.0, 4.0]),
+    ]
+
+
+def _upper_veins(signs: StrainSigns, nuisance: Nuisance) -> list[Tube]:
+    """SVC, right and left brachiocephalic vein."""
+    svc = signs.svc_diameter_mm / 2
+    top: Point = (-36.0, -20.0, 32.0)
+    entry = heart_point((-36.0, -18.0, -48.0), nuisance)
+    return [
+        ([top, (-36.0, -20.0, -5.0), entry], [svc, svc, svc * 1.15]),
+        ([top, (-42.0, -20.0, 60.0), (-58.0, -12.0, 92.0)], [svc, svc * 0.85, svc * 0.7]),
+        ([top, (-4.0, -40.0, 46.0), (32.0, -30.0, 68.0), (54.0, -14.0, 92.0)],
+         [svc, svc * 0.8, svc * 0.75, svc * 0.7]),
+    ]  # fmt: skip
 
 
 def _paint_lower_veins(canvas: Canvas, anatomy: Anatomy) -> None:
@@ -277,7 +297,7 @@ def _clot_cones(clot: Clot, tubes: dict[str, Tube]) -> list[tuple[Point, Point, 
     tube = tubes[clot.artery]
     cones = []
     stops = np.linspace(clot.start, clot.stop, 4)
-    for low, high in zip(stops[:-1], stops[1:], strict=True):
+    for low, high in itertools.pairwise(stops):
         sizes = [clot.fill * _radius(tube, part) for part in (low, high)]
         ends = [_aside(_between(tube, part), clot, _radius(tube, part)) for part in (low, high)]
         cones.append((ends[0], ends[1], sizes[0], sizes[1]))
