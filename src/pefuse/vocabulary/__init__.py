@@ -5,14 +5,17 @@ from pefuse.vocabulary.concepts import Concept, concept, concepts
 from pefuse.vocabulary.icd import IcdCode, icd_concepts, parse_icd
 from pefuse.vocabulary.tables import read_table
 from pefuse.vocabulary.units import Conversion, conversion, significant, unit_key
+from pefuse.vocabulary.visits import VISIT_SETTINGS, VisitMark, visit_mark
 
 __all__ = [
     "CODE_KINDS",
+    "VISIT_SETTINGS",
     "CodeMeaning",
     "CodeRow",
     "Concept",
     "Conversion",
     "IcdCode",
+    "VisitMark",
     "code_rows",
     "concept",
     "concepts",
@@ -23,4 +26,5 @@ __all__ = [
     "read_table",
     "significant",
     "unit_key",
+    "visit_mark",
 ]

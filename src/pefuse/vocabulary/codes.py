@@ -93,8 +93,12 @@ def _medication(code: str, row: CodeRow) -> CodeMeaning:
     tail = _tail(code)
     parts = [part for part in tail.split("//") if part]
     setting = next((_SETTINGS[part.upper()] for part in parts if part.upper() in _SETTINGS), "")
+    if any(part.upper() in _NOT_TAKEN for part in parts):
+        return CodeMeaning(code=code, key=code, kind="", name=tail)
     drug = "//".join(part for part in parts if part.upper() not in _SETTINGS) or tail
-    name = row.description or row.concept.replace("_", " ") or drug.replace("//", " ")
+    name = row.description or row.concept.replace("_", " ")
+    if not name:
+        name = drug.replace("//", " ") + (f" ({setting}patient)" if setting else "")
     system = _system(code)[0]
     plain = drug.lower() if system in ("MEDICATION", "DRUG") else f"{system}//{drug}"
     key = f"{setting}//{plain}" if setting else plain
@@ -136,6 +140,21 @@ _SETTINGS = {
     "START": "in",
     "STOP": "in",
     "ADMINISTERED": "in",
+    "DELAYED ADMINISTERED": "in",
+    "STARTED": "in",
+    "RESTARTED": "in",
+    "STOPPED": "in",
+    "CONFIRMED": "in",
+    "APPLIED": "in",
+}
+_NOT_TAKEN = {
+    "NOT GIVEN",
+    "NOT STARTED",
+    "NOT CONFIRMED",
+    "NOT APPLIED",
+    "NOT ASSESSED",
+    "HOLD DOSE",
+    "NOT FLUSHED",
 }
 
 

@@ -1,0 +1,217 @@
+"""What stands in the events before each study's index time: one out-of-core pass with DuckDB.
+
+This is the only place where events are read for features and scores, and so the only place where the strict cut
+`time < index_time` has to be right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pefuse.errors import RecordError, UsageError
+from pefuse.machine import allowed_cores
+from pefuse.types import Cohort
+from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
+
+__all__ = ["EventsBefore", "read_events_before"]
+
+LARGEST = 1e12  # a measured number beyond this is not one
+
+_MEASURED = ("vital", "lab", "score")
+_TOLD = ("demographic", "arrival", "visit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsBefore:
+    """Events before the index times of N studies, reduced to one row a study and code.
+
+    `latest`: columns study (row number 0..N-1), code (position in `meanings`), seen (time of the last event,
+    datetime64[us]), value (the latest plausible number, in the unit of its concept, NaN = none) and value_time.
+    `told`: every event of a demographic, arrival or visit code: study, code, time (NaT = timeless), number, text.
+    """
+
+    meanings: tuple[CodeMeaning, ...]
+    latest: pd.DataFrame
+    told: pd.DataFrame
+
+
+def read_events_before(cohort: Cohort, study_ids: Sequence[str], *, memory_limit: str = "2GB") -> EventsBefore:
+    """Read the cohort's events strictly before each study's index time.
+
+    An event without a time is a timeless fact in MEDS; it counts for demographic codes only.
+    Of two numbers of one code at one moment the larger is taken, so that the order of rows has no say.
+
+    Raises:
+        RecordError: the events cannot be read as the contract says.
+        UsageError: `memory_limit` is not a size such as '2GB'.
+    """
+    if cohort.events is None:
+        raise RecordError("The cohort has no events: it needs events.parquet (or events.csv).")
+    with _database(cohort.events, memory_limit) as database:
+        declared = code_rows(cohort.codes)
+        codes = [
+            row[0] for row in database.sql("SELECT DISTINCT code FROM events WHERE code IS NOT NULL").fetchall()
+        ]
+        meanings = tuple(known for code in sorted(codes) if (known := meaning(code, declared)).kind)
+        conversions = [_conversion(known) for known in meanings]
+        _add_studies(database, cohort, study_ids)
+        _add_codes(database, meanings, conversions)
+        latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
+    return EventsBefore(meanings=meanings, latest=_converted(latest, conversions), told=told)
+
+
+LATEST_SQL = f"""
+SELECT study, codes.number AS code, max(events.time) AS seen,
+       arg_max(value, moment) FILTER (WHERE plausible) AS value,
+       max(events.time) FILTER (WHERE plausible) AS value_time
+FROM (SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value FROM events) AS events
+JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
+JOIN codes ON events.code = codes.code,
+LATERAL (SELECT value BETWEEN low AND high AND isfinite(value) AS plausible),
+LATERAL (SELECT CASE WHEN abs(value) < {LARGEST:.0f} THEN
+    epoch_us(events.time)::HUGEINT * 18446744073709551616 + round(value * 1e6)::BIGINT END AS moment)
+WHERE NOT told
+GROUP BY ALL
+ORDER BY study, code
+"""
+
+TOLD_SQL = """
+SELECT study, codes.number AS code, events.time, CAST(numeric_value AS DOUBLE) AS number,
+       coalesce(trim(text_value), '') AS text
+FROM events
+JOIN codes ON events.code = codes.code
+JOIN studies ON events.subject_id = studies.patient_id
+WHERE told AND (events.time < index_time OR (events.time IS NULL AND timeless))
+ORDER BY ALL
+"""
+
+
+@contextlib.contextmanager
+def _database(events: Path, memory_limit: str) -> Iterator[Any]:
+    """An in-memory DuckDB with the view `events`, spilling to a folder that is gone afterwards."""
+    if not re.fullmatch(r"\d+(\.\d+)?\s?([KMGT]i?B)", memory_limit, re.IGNORECASE):
+        raise UsageError(
+            f"The memory limit '{memory_limit}' is not a size: it needs a number and unit, such as 2GB."
+        )
+    with tempfile.TemporaryDirectory(prefix="pefuse-duckdb-") as spill:
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+            "threads": allowed_cores(),
+            "preserve_insertion_order": False,
+        }
+        with duckdb.connect(":memory:", config=config) as database:
+            try:
+                _add_events(database, events)
+                yield database
+            except duckdb.OutOfMemoryException as error:
+                raise RecordError(f"The events do not fit into {memory_limit}: allow more memory.") from error
+            except duckdb.ConversionException as error:
+                raise RecordError(
+                    "events: a subject_id, time or numeric_value is not of its type: a whole number, a time "
+                    "in ISO 8601, a number. Text belongs into text_value."
+                ) from error
+            except (duckdb.InvalidInputException, duckdb.IOException) as error:
+                raise RecordError(
+                    "events: the file is damaged or not of the contract's form; write it again "
+                    "(see docs/cohort-format.md)."
+                ) from error
+
+
+def _add_events(database: Any, path: Path) -> None:
+    if path.suffix == ".parquet":
+        relation = database.read_parquet(str(path))
+    else:
+        kinds = {"subject_id": "BIGINT", "time": "TIMESTAMP", "code": "VARCHAR", "numeric_value": "DOUBLE"}
+        with path.open(encoding="utf-8-sig") as file:
+            names = [name.strip().strip('"') for name in file.readline().rstrip("\r\n").split(",")]
+        # Every column is named with its type: nothing is guessed from the first rows.
+        relation = database.read_csv(
+            str(path), header=True, columns={name: kinds.get(name, "VARCHAR") for name in names}, delimiter=","
+        )
+    text = "text_value" if "text_value" in relation.columns else "NULL"
+    selected = (
+        f"subject_id, CAST(time AS TIMESTAMP) AS time, code, numeric_value, CAST({text} AS VARCHAR) AS text_value"
+    )
+    relation.project(selected).create_view("events")
+
+
+def _add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> None:
+    chosen = cohort.studies.loc[list(study_ids)]
+    studies = pd.DataFrame(
+        {
+            "study": np.arange(len(chosen), dtype=np.int32),
+            "patient_id": chosen["patient_id"].to_numpy(),
+            "index_time": chosen["index_time"].to_numpy(),
+        }
+    )
+    database.register("studies_frame", studies)
+    database.sql("CREATE TABLE studies AS SELECT * FROM studies_frame")
+
+
+def _add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequence[Conversion]) -> None:
+    """The table `codes`, with the human range of each measured code in the unit that it was recorded in."""
+    ranges = [_recorded_range(known, change) for known, change in zip(meanings, conversions, strict=True)]
+    codes = pd.DataFrame(
+        {
+            "number": np.arange(len(meanings), dtype=np.int32),
+            "code": np.array([known.code for known in meanings], dtype=object),
+            "low": np.array([low for low, _ in ranges], dtype=np.float64),
+            "high": np.array([high for _, high in ranges], dtype=np.float64),
+            "told": np.array([known.kind in _TOLD for known in meanings], dtype=bool),
+            "timeless": np.array([known.kind == "demographic" for known in meanings], dtype=bool),
+        }
+    )
+    database.register("codes_frame", codes)
+    database.sql("CREATE TABLE codes AS SELECT * REPLACE (CAST(code AS VARCHAR) AS code) FROM codes_frame")
+
+
+def _conversion(known: CodeMeaning) -> Conversion:
+    """To the unit of the concept; where no table says how, `extract` keeps the code as a feature of its own."""
+    if known.kind not in _MEASURED or not known.concepts:
+        return Conversion()
+    return conversion(known.concepts[0], known.unit, concepts()[known.concepts[0]].unit) or Conversion()
+
+
+def _recorded_range(known: CodeMeaning, change: Conversion) -> tuple[float, float]:
+    if known.kind not in _MEASURED or not known.concepts:
+        return -LARGEST, LARGEST
+    concept = concepts()[known.concepts[0]]
+    # A hair wider, for the rounding of float32 and of the conversion.
+    low, high = change.invert(concept.low), change.invert(concept.high)
+    slack = 1e-6 * max(abs(low), abs(high))
+    return low - slack, high + slack
+
+
+def _frame(database: Any, query: str) -> pd.DataFrame:
+    columns: dict[str, Any] = database.sql(query).fetchnumpy()
+    return pd.DataFrame({name: _plain(values) for name, values in columns.items()})
+
+
+def _plain(values: Any) -> NDArray[Any]:
+    """DuckDB gives masked arrays where values are missing: NaN and NaT say the same."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return np.asarray(values)
+    if values.dtype.kind == "M":
+        return values.filled(np.datetime64("NaT"))
+    return values.filled(np.nan) if values.dtype.kind == "f" else values.filled()
+
+
+def _converted(latest: pd.DataFrame, conversions: Sequence[Conversion]) -> pd.DataFrame:
+    if not conversions:
+        return latest
+    factor = np.array([change.factor for change in conversions])[latest["code"]]
+    offset = np.array([change.offset for change in conversions])[latest["code"]]
+    values = latest["value"].to_numpy(dtype=np.float64)
+    return latest.assign(value=significant(significant(values) * factor + offset))

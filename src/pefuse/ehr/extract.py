@@ -1,0 +1,317 @@
+"""Features at the index time, as the paper built them, before anything is fitted.
+
+Families: medications (given or not, and their count), diagnoses, the latest labs and vitals in the unit of their
+concept, demographics, visit history, parts of the time, facts of the arrival. See docs/features.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csc_matrix
+
+from pefuse.ehr.events import EventsBefore, read_events_before
+from pefuse.ehr.record import RawColumn, RawRecord
+from pefuse.ehr.visits import visit_features
+from pefuse.errors import UsageError
+from pefuse.types import Cohort, FeatureFamily
+from pefuse.vocabulary import CodeMeaning, code_rows, concepts, conversion
+
+__all__ = ["extract"]
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+MEASURED: dict[str, FeatureFamily] = {"vital": "vital", "lab": "lab", "score": "score"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entries:
+    """Columns being built: entry i stands in row `rows[i]` of column `places[i]` of `columns`."""
+
+    columns: list[RawColumn]
+    rows: NDArray[np.intp]
+    places: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Texts:
+    """A categorical column being built, `(N,)` strings, "" = missing."""
+
+    column: RawColumn
+    values: NDArray[np.object_]
+
+
+def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_limit: str = "2GB") -> RawRecord:
+    """What is known of each study strictly before its index time.
+
+    Args:
+        cohort: with events, with a ready table of features, or with neither (then age, sex and time only).
+        study_ids: which studies, in this order; None = all, in file order.
+        memory_limit: of the pass over the events, such as "2GB"; what does not fit is spilled to disk.
+
+    Raises:
+        RecordError: the events cannot be read as the contract says.
+        UsageError: the cohort does not have one of the studies.
+    """
+    ids = list(cohort.studies.index) if study_ids is None else list(study_ids)
+    unknown = [study_id for study_id in ids if study_id not in cohort.studies.index]
+    if unknown:
+        raise UsageError(f"The cohort does not have study {unknown[0]}.")
+    if cohort.features is not None:
+        return _from_table(cohort, ids)
+    studies = cohort.studies.loc[ids]
+    numbers, texts = [_age(studies), _hour(studies)], _study_texts(studies)
+    has_record = np.zeros(len(ids), dtype=bool)
+    if cohort.events is not None and ids:
+        events = read_events_before(cohort, ids, memory_limit=memory_limit)
+        has_record[events.latest["study"].to_numpy(dtype=np.intp)] = True
+        has_record[events.told["study"].to_numpy(dtype=np.intp)] = True
+        index_times = studies["index_time"].to_numpy(dtype="datetime64[us]")
+        marks = _marks(events)
+        numbers += [_measurements(events), *_mark_counts(marks, has_record), marks]
+        numbers += [
+            _dense(
+                RawColumn(key=item.key, name=item.name, family="visit", kind="continuous", unit=item.unit),
+                item.values,
+            )
+            for item in visit_features(events.told, events.meanings, index_times, has_record)
+        ]
+        told_numbers, told_texts = _told(events, len(ids))
+        numbers += told_numbers
+        texts += told_texts
+    return _assembled(ids, numbers, texts, has_record)
+
+
+def _assembled(
+    ids: Sequence[str], numbers: Sequence[_Entries], texts: Sequence[_Texts], has_record: NDArray[np.bool_]
+) -> RawRecord:
+    starts = np.cumsum([0, *(len(part.columns) for part in numbers)])
+    places = np.concatenate([part.places + start for part, start in zip(numbers, starts, strict=False)])
+    rows = np.concatenate([part.rows for part in numbers])
+    values = np.concatenate([part.values for part in numbers]).astype(np.float32)
+    columns = [column for part in numbers for column in part.columns] + [text.column for text in texts]
+    return RawRecord(
+        study_ids=tuple(ids),
+        columns=_uniquely_named(columns),
+        values=csc_matrix((values, (rows, places)), shape=(len(ids), int(starts[-1]))),
+        texts=np.array([text.values for text in texts], dtype=object).reshape(len(texts), len(ids)).T,
+        has_record=has_record,
+    )
+
+
+def _uniquely_named(columns: Iterable[RawColumn]) -> tuple[RawColumn, ...]:
+    columns = list(columns)
+    seen = Counter(column.name for column in columns)
+    return tuple(
+        replace(column, name=f"{column.name} [{column.key}]") if seen[column.name] > 1 else column
+        for column in columns
+    )
+
+
+def _dense(column: RawColumn, values: NDArray[np.float64]) -> _Entries:
+    rows = np.flatnonzero(~np.isnan(values))
+    return _Entries(columns=[column], rows=rows, places=np.zeros(len(rows), dtype=np.intp), values=values[rows])
+
+
+# --- what studies.csv tells
+
+
+def _age(studies: pd.DataFrame) -> _Entries:
+    column = RawColumn(key="age", name="age (years)", family="demographic", kind="continuous", unit="years")
+    return _dense(column, studies["age_years"].to_numpy(dtype=np.float64))
+
+
+def _hour(studies: pd.DataFrame) -> _Entries:
+    times = studies["index_time"].dt
+    column = RawColumn(key="time//hour", name="hour of the scan", family="time", kind="continuous", unit="hours")
+    return _dense(column, (times.hour + times.minute / 60).to_numpy(dtype=np.float64))
+
+
+def _study_texts(studies: pd.DataFrame) -> list[_Texts]:
+    """Sex, weekday and month. Not the year: it tells the test set from the rest and nothing of a patient."""
+    times = studies["index_time"].dt
+    weekday = [WEEKDAYS[day] for day in times.day_of_week]
+    month = [MONTHS[number - 1] for number in times.month]
+    return [
+        _text("sex", "sex", "demographic", list(studies["sex"])),
+        _text("time//weekday", "weekday of the scan", "time", weekday),
+        _text("time//month", "month of the scan", "time", month),
+    ]
+
+
+def _text(key: str, name: str, family: FeatureFamily, values: Sequence[str]) -> _Texts:
+    column = RawColumn(key=key, name=name, family=family, kind="categorical")
+    return _Texts(column=column, values=np.array(values, dtype=object))
+
+
+# --- what the events tell
+
+
+def _measurements(events: EventsBefore) -> _Entries:
+    """The latest value of each measurement over all codes that mean it; of two at one moment the larger."""
+    columns = {
+        place: _measured_column(known) for place, known in enumerate(events.meanings) if known.kind in MEASURED
+    }
+    latest = events.latest[events.latest["code"].isin(list(columns)) & events.latest["value"].notna()]
+    named = {column.key: column for place, column in columns.items()}
+    used = sorted({columns[code].key for code in latest["code"].unique()}, key=lambda key: named[key].name.lower())
+    place_of = {key: place for place, key in enumerate(used)}
+    to_place = np.full(len(events.meanings), -1, dtype=np.intp)
+    for code, column in columns.items():
+        to_place[code] = place_of.get(column.key, -1)
+    rows = latest["study"].to_numpy(dtype=np.intp)
+    places = to_place[latest["code"].to_numpy(dtype=np.intp)]
+    values = latest["value"].to_numpy(dtype=np.float64)
+    chosen = _last_of_each(places, rows, latest["value_time"].to_numpy(), values)
+    return _Entries(
+        columns=[named[key] for key in used], rows=rows[chosen], places=places[chosen], values=values[chosen]
+    )
+
+
+def _measured_column(known: CodeMeaning) -> RawColumn:
+    """A concept in its own unit; or, where there is no concept or no way to its unit, the code for itself."""
+    unit, key, name = known.unit, known.key, known.name
+    if known.concepts:
+        target = concepts()[known.concepts[0]].unit
+        if conversion(known.concepts[0], known.unit, target) is None:
+            key = f"{known.key}//{known.unit}"
+        else:
+            unit = target
+    shown = f"{name} ({unit})" if unit else name
+    return RawColumn(key=key, name=shown, family=MEASURED[known.kind], kind="continuous", unit=unit)
+
+
+def _last_of_each(
+    places: NDArray[np.intp], rows: NDArray[np.intp], times: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Positions of the latest entry of each (column, study)."""
+    order = np.lexsort((values, times, rows, places))
+    cell = np.stack([places[order], rows[order]])
+    is_last = np.append(np.any(cell[:, 1:] != cell[:, :-1], axis=0), True)
+    return order[is_last] if len(order) else order
+
+
+def _marks(events: EventsBefore) -> _Entries:
+    """Medications and diagnoses, set or not. A number that comes with one says whether it is there: 0 = not."""
+    family: dict[str, FeatureFamily] = {"medication": "medication", "diagnosis": "diagnosis"}
+    chosen = [known.kind in family for known in events.meanings]
+    latest = events.latest[np.array(chosen, dtype=bool)[events.latest["code"].to_numpy(dtype=np.intp)]]
+    diagnosis = np.array([known.kind == "diagnosis" for known in events.meanings], dtype=bool)
+    denied = diagnosis[latest["code"].to_numpy(dtype=np.intp)] & (latest["value"] == 0).to_numpy()
+    latest = latest[~denied]
+    columns: dict[str, RawColumn] = {}
+    for code in latest["code"].unique():
+        known = events.meanings[code]
+        shown = f"drug: {known.name}" if known.kind == "medication" else known.name
+        column = RawColumn(key=f"{known.kind}//{known.key}", name=shown, family=family[known.kind], kind="binary")
+        # Several codes may mean one feature; the longest name is the one with a description.
+        before = columns.get(column.key)
+        if before is None or (len(shown), shown) > (len(before.name), before.name):
+            columns[column.key] = column
+    used = sorted(columns, key=lambda key: (columns[key].family != "medication", columns[key].name.lower(), key))
+    place_of = {key: place for place, key in enumerate(used)}
+    to_place = np.array(
+        [place_of.get(f"{known.kind}//{known.key}", -1) for known in events.meanings], dtype=np.intp
+    )
+    places = to_place[latest["code"].to_numpy(dtype=np.intp)]
+    rows = latest["study"].to_numpy(dtype=np.intp)
+    cells = np.unique(np.stack([places, rows]), axis=1) if len(rows) else np.zeros((2, 0), dtype=np.intp)
+    return _Entries(
+        columns=[columns[key] for key in used], rows=cells[1], places=cells[0], values=np.ones(cells.shape[1])
+    )
+
+
+def _mark_counts(marks: _Entries, has_record: NDArray[np.bool_]) -> list[_Entries]:
+    """Number of drugs (all, at home, in hospital) and of diagnoses; missing for a study without a record."""
+    wanted = (
+        ("medication", "medication//", "number of drugs"),
+        ("medication", "medication//in//", "number of inpatient drugs"),
+        ("medication", "medication//out//", "number of outpatient drugs"),
+        ("diagnosis", "diagnosis//", "number of diagnoses"),
+    )
+    counts = []
+    for family, beginning, name in wanted:
+        inside = np.array([column.key.startswith(beginning) for column in marks.columns], dtype=bool)
+        if inside.any():
+            total = np.bincount(marks.rows[inside[marks.places]], minlength=len(has_record)).astype(np.float64)
+            column = RawColumn(
+                key=f"count//{beginning}",
+                name=name,
+                family="medication" if family == "medication" else "diagnosis",
+                kind="continuous",
+            )
+            counts.append(_dense(column, np.where(has_record, total, np.nan)))
+    return counts
+
+
+def _told(events: EventsBefore, count: int) -> tuple[list[_Entries], list[_Texts]]:
+    """Demographic and arrival facts, the latest of each: texts, or numbers where only a number was told."""
+    numbers: list[_Entries] = []
+    texts: list[_Texts] = []
+    kinds: dict[str, FeatureFamily] = {"demographic": "demographic", "arrival": "arrival"}
+    topics: dict[str, list[int]] = {}
+    for place, known in enumerate(events.meanings):
+        if known.kind in kinds and known.key != "sex":  # sex is told by studies.csv
+            topics.setdefault(f"{known.kind}//{known.key}", []).append(place)
+    for key, codes in sorted(topics.items()):
+        rows = events.told[events.told["code"].isin(codes)]
+        if rows.empty:
+            continue
+        known = events.meanings[codes[0]]
+        tails = np.array([meaning.tail for meaning in events.meanings], dtype=object)
+        said = rows["text"].where(rows["text"] != "", tails[rows["code"].to_numpy(dtype=np.intp)])
+        rows = rows.assign(said=said.astype(object)).sort_values(["time", "said", "number"], na_position="first")
+        last = rows.drop_duplicates("study", keep="last").set_index("study")
+        family = kinds[known.kind]
+        if (last["said"] == "").all() and last["number"].notna().any():
+            column = RawColumn(key=key, name=known.name, family=family, kind="continuous", unit=known.unit)
+            numbers.append(_dense(column, last["number"].reindex(range(count)).to_numpy(dtype=np.float64)))
+        else:
+            texts.append(_text(key, known.name, family, list(last["said"].reindex(range(count)).fillna(""))))
+    return numbers, texts
+
+
+# --- a ready table
+
+
+def _from_table(cohort: Cohort, ids: Sequence[str]) -> RawRecord:
+    """The columns of features.csv as they are; codes.csv may give them a description and a unit."""
+    assert cohort.features is not None
+    declared = code_rows(cohort.codes)
+    frame = cohort.features.reindex(list(ids))
+    numbers: list[_Entries] = []
+    texts: list[_Texts] = []
+    for key in frame.columns:
+        row = declared.get(key)
+        name, unit = (row.description or key, row.unit) if row else (key, "")
+        if pd.api.types.is_numeric_dtype(frame[key]):
+            shown = f"{name} ({unit})" if unit else name
+            column = RawColumn(key=key, name=shown, family="table", kind="continuous", unit=unit)
+            numbers.append(_dense(column, frame[key].to_numpy(dtype=np.float64)))
+        else:
+            texts.append(_text(key, name, "table", list(frame[key].fillna(""))))
+    numbers = numbers or [_Entries(columns=[], rows=_none(), places=_none(), values=np.zeros(0))]
+    return _assembled(ids, numbers, texts, np.asarray(pd.Index(ids).isin(cohort.features.index)))
+
+
+def _none() -> NDArray[np.intp]:
+    return np.zeros(0, dtype=np.intp)
