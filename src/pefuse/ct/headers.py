@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.config import disable_value_validation
+from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -27,14 +28,10 @@ _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
     "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT
 }
-_KEYWORDS = [
-    "SOPClassUID", "Modality", "ImageType", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
-    "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "FrameOfReferenceUID",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "GantryDetectorTilt",
-    "ConvolutionKernel", "ContrastBolusAgent", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
-    "BitsAllocated", "BitsStored", "PixelRepresentation", "NumberOfFrames", "RescaleSlope", "RescaleIntercept",
-    "RescaleType", "PixelPaddingValue",
-]  # fmt: skip
+_BINARY = {  # 16-bit numbers; all else that is read here is text
+    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
+    "PixelPaddingValue",
+}  # fmt: skip
 _HEADER_BUFFER_BYTES = 16384  # most CT headers fit: one read of the disk
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA_TAG = (0x7FE0, 0x0010)
@@ -108,7 +105,8 @@ def read_header(path: Path) -> SliceHeader | str:
             if file.read(132)[128:] != b"DICM":
                 return "not DICOM"
             file.seek(0)
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+            # All elements rather than `specific_tags`, which pydicom compares one by one, at twice the time.
+            dataset = pydicom.dcmread(file, stop_before_pixels=True)
             if not _is_ct(dataset):
                 return f"DICOM of modality {_modality(dataset)}"
             return _header(path, dataset, _pixel_place(file, dataset))
@@ -148,7 +146,7 @@ def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> 
         description=_text(dataset, "SeriesDescription"),
         series_number=_integer(dataset, "SeriesNumber"),
         acquisition=_integer(dataset, "AcquisitionNumber"),
-        image_type=tuple(str(word).strip().upper() for word in _values(dataset, "ImageType")),
+        image_type=tuple(word.upper() for word in _values(dataset, "ImageType")),
         kernel=_text(dataset, "ConvolutionKernel"),
         contrast_agent=_text(dataset, "ContrastBolusAgent"),
         position_mm=_numbers(dataset, "ImagePositionPatient", 3),
@@ -172,24 +170,29 @@ def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> 
     )
 
 
-def _values(dataset: pydicom.Dataset, keyword: str) -> list[Any]:
-    try:
-        value = dataset.get(keyword)
-    except Exception:  # a value that its own representation forbids
+def _values(dataset: pydicom.Dataset, keyword: str) -> list[str]:
+    """The element's values as text, straight from its bytes: pydicom's own conversion takes four times as long."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
         return []
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
+    raw: Any = dataset.get_item(tag)
+    if not isinstance(raw.value, bytes):
+        return [] if raw.value is None else [str(raw.value)]
+    if keyword in _BINARY:
+        order = "<" if raw.is_little_endian else ">"
+        return [str(value) for (value,) in struct.iter_unpack(f"{order}H", raw.value)]
+    text = raw.value.decode("latin-1").strip(" \0")
+    return [value.strip() for value in text.split("\\")] if text else []
 
 
 def _text(dataset: pydicom.Dataset, keyword: str) -> str:
-    return "\\".join(str(value).strip() for value in _values(dataset, keyword))
+    return "\\".join(_values(dataset, keyword))
 
 
 def _numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     try:
         numbers = tuple(float(value) for value in _values(dataset, keyword))
-    except (TypeError, ValueError, OverflowError):
+    except ValueError:
         return None
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 

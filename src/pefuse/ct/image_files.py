@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from pefuse.ct.axes import to_axes
@@ -18,8 +17,6 @@ from pefuse.errors import GeometryError, PlausibilityError, ScanReadError
 from pefuse.types import Volume
 
 __all__ = ["IMAGE_SUFFIXES", "is_image_file", "read_image_file"]
-
-_ITK: Any = SimpleITK  # half typed: its own annotations are not complete
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 MAX_VOXELS = 1024 * 1024 * 4096  # more cannot be a CT of one chest; a crafted header could ask for any amount
@@ -38,9 +35,12 @@ def read_image_file(path: Path) -> Volume:
         GeometryError: it does not say how it lies in the patient, or lies askew.
         PlausibilityError: values that are not finite.
     """
-    with _quiet_itk():
-        image = _read(path)
-    hu = _clip_hu(_ITK.GetArrayFromImage(image))
+    import SimpleITK  # a quarter of a second, which DICOM cohorts need not wait
+
+    itk: Any = SimpleITK  # half typed
+    with _quiet(itk):
+        image = _read(itk, path)
+    hu = _clip_hu(itk.GetArrayFromImage(image))
     affine = np.eye(4)
     directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, :3] = directions[:, ::-1]  # ITK counts (i, j, k) with i fastest; its array is (k, j, i)
@@ -48,8 +48,8 @@ def read_image_file(path: Path) -> Volume:
     return to_axes(hu, affine)
 
 
-def _read(path: Path) -> Any:
-    reader = _ITK.ImageFileReader()
+def _read(itk: Any, path: Path) -> Any:
+    reader = itk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -87,11 +87,11 @@ def _clip_hu(values: NDArray[Any]) -> NDArray[np.int16] | NDArray[np.float32]:
 
 
 @contextmanager
-def _quiet_itk() -> Iterator[None]:
+def _quiet(itk: Any) -> Iterator[None]:
     """ITK prints its warnings, paths among them, to stderr."""
-    before = _ITK.ProcessObject.GetGlobalWarningDisplay()
-    _ITK.ProcessObject.SetGlobalWarningDisplay(False)
+    before = itk.ProcessObject.GetGlobalWarningDisplay()
+    itk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield
     finally:
-        _ITK.ProcessObject.SetGlobalWarningDisplay(before)
+        itk.ProcessObject.SetGlobalWarningDisplay(before)

@@ -47,14 +47,16 @@ def read_hu(headers: Sequence[SliceHeader]) -> tuple[HuArray, tuple[str, ...]]:
     return hu, repairs
 
 
-def read_stored(header: SliceHeader) -> NDArray[np.integer]:
+def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -> NDArray[np.integer]:
     """The stored values of one slice, `(row, column)`, before slope and intercept.
+
+    `into` is memory for 16-bit values, used where that saves a copy: what is returned may or may not lie in it.
 
     Raises:
         ScanReadError: they cannot be decoded, or have another size than the header states.
     """
     try:
-        stored = _read_native(header) if _is_native(header) else pydicom.dcmread(header.path).pixel_array
+        stored = _read_native(header, into) if _is_native(header) else pydicom.dcmread(header.path).pixel_array
     except Exception as error:  # codecs raise nearly anything; what they say may hold a path
         raise ScanReadError(
             f"The pixels of a slice cannot be decoded ({type(error).__name__}).",
@@ -69,16 +71,20 @@ def _is_native(header: SliceHeader) -> bool:
     return header.transfer_syntax in NATIVE_LITTLE_ENDIAN and header.bits_allocated == 16
 
 
-def _read_native(header: SliceHeader) -> NDArray[np.integer]:
+def _read_native(header: SliceHeader, into: NDArray[np.int16] | None) -> NDArray[np.integer]:
     assert header.pixels is not None
-    count = header.rows * header.columns
-    kind = np.dtype("<i2" if header.signed else "<u2")
-    stored = np.fromfile(header.path, dtype=kind, count=count, offset=header.pixels.offset)
+    shape = (header.rows, header.columns)
+    memory = np.empty(shape, np.int16) if into is None else into
+    stored: NDArray[np.integer] = memory.view(np.dtype("<i2" if header.signed else "<u2"))
+    with header.path.open("rb", buffering=0) as file:
+        file.seek(header.pixels.offset)
+        if file.readinto(memory.data) != memory.nbytes:
+            raise EOFError
     unused_bits = header.bits_allocated - header.bits_stored
     if unused_bits:  # their content is undefined (PS3.5 8.1.1): push them out, as pydicom does
         np.left_shift(stored, unused_bits, out=stored)
         np.right_shift(stored, unused_bits, out=stored)
-    return stored.reshape(header.rows, header.columns)
+    return stored
 
 
 def _keeps_integers(header: SliceHeader) -> bool:
@@ -88,13 +94,14 @@ def _keeps_integers(header: SliceHeader) -> bool:
 def _integers_to_hu(header: SliceHeader, out: NDArray[np.int16]) -> bool:
     """Write HU to `out`; clipped before the intercept is added, so that nothing can overflow."""
     assert header.intercept is not None
-    stored, padded = _without_bright_padding(header, read_stored(header))
+    stored, padded = _without_bright_padding(header, read_stored(header, into=out))
     intercept = int(header.intercept)
     padded |= int(stored.min()) + intercept < PADDING_BELOW_HU
     limits = np.iinfo(stored.dtype)
     low, high = (min(max(edge - intercept, limits.min), limits.max) for edge in (LOWEST_HU, HIGHEST_HU))
     # Two's complement: the sum is right modulo 2**16, and it lies in range after the clip.
-    np.add(np.clip(stored, low, high).astype(np.int16, copy=False), np.int16(intercept), out=out)
+    in_place = stored if np.may_share_memory(stored, out) else None
+    np.add(np.clip(stored, low, high, out=in_place).astype(np.int16, copy=False), np.int16(intercept), out=out)
     return padded
 
 

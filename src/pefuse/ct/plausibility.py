@@ -26,7 +26,7 @@ METAL_HU = 1500.0  # above it nothing of the body's soft tissue is counted
 MIN_SHARE = 0.01  # of the volume that each of the two peaks' ranges must hold
 MIN_LUNG_LITRES = 0.4  # of air inside the body; one collapsed lung leaves over 1, a head has under 0.2
 _HISTOGRAM_STEP_HU = 20.0
-_SAMPLES_A_SIDE = 96  # voxels looked at along each axis: peaks and lungs are large
+_SAMPLES_A_SIDE = 72  # voxels looked at along each axis: peaks and lungs are large
 
 
 def check_slice_count(places: int) -> None:

@@ -80,7 +80,8 @@ def axis_weights(size: int, side: int) -> Float:
 def _tilt(weights: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """The slope that brings each row's mean position back to its centre; weights stay positive."""
     first, second = (weights * distance).sum(axis=1), (weights * distance**2).sum(axis=1)
-    return np.divide(-first, second, out=np.zeros_like(first), where=second > 0)
+    slope: NDArray[np.float64] = np.divide(-first, second, out=np.zeros_like(first), where=second > 0)
+    return slope
 
 
 def _shrink_slice(hu: NDArray[Any], out: Float, *, rows: sparse.csr_array, columns: sparse.csr_array) -> None:
