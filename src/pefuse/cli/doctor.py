@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +26,7 @@ __all__ = ["Finding", "codec_samples", "decode_sample", "doctor", "examine", "sa
 
 State = Literal["good", "note", "missing"]  # "missing" is what pefuse cannot work without
 
+HERE = Path(__file__).parent  # of the two tables that come with this file
 GIB = 2**30
 NEEDED_MEMORY_GIB = 4.0  # SANet at 128³, batch 2, with room for the system
 NEEDED_DISK_GIB = 2.0  # the demo's cohort, prepared scans and cells
@@ -86,7 +86,7 @@ def examine(folder: Path) -> list[Finding]:
 
 def tested_versions() -> dict[str, str]:
     """The version of each direct dependency that pefuse is tested with."""
-    text = (resources.files("pefuse.cli") / "tested_versions.csv").read_text(encoding="utf-8")
+    text = (HERE / "tested_versions.csv").read_text(encoding="utf-8")
     return {row["package"]: row["version"] for row in csv.DictReader(text.splitlines())}
 
 
@@ -102,6 +102,8 @@ def _packages() -> list[Finding]:
 
 
 def _package(name: str, tested: str) -> Finding:
+    from importlib import metadata
+
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -183,7 +185,7 @@ def _codecs() -> list[Finding]:
 
 def codec_samples() -> dict[str, bytes]:
     """For some transfer syntaxes `sample_image` as a compressed frame (dev/tools/make_codec_samples.py)."""
-    text = (resources.files("pefuse.cli") / "codec_samples.json").read_text(encoding="utf-8")
+    text = (HERE / "codec_samples.json").read_text(encoding="utf-8")
     return {uid: base64.b64decode(frame) for uid, frame in json_format.loads(text).items()}
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
 
-if TYPE_CHECKING:  # pefuse.types imports pandas: too slow for the door
+if TYPE_CHECKING:  # too slow for the door
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
     from pefuse.types import Progress
 
 __all__ = ["ProgressBars", "ProgressLines", "show_progress"]
@@ -23,6 +23,10 @@ SECONDS_BETWEEN_LINES = 10.0
 @contextlib.contextmanager
 def show_progress() -> Iterator[Progress]:
     """Yield a `progress(what, done, total)` that draws on stderr until the block ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield ProgressLines()
