@@ -24,7 +24,7 @@ from pefuse.machine import allowed_cores
 from pefuse.types import Cohort
 from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
 
-__all__ = ["EventsBefore", "read_events_before"]
+__all__ = ["EventsBefore", "last_of_each", "read_events_before"]
 
 LARGEST = 1e12  # a measured number beyond this is not one
 
@@ -69,6 +69,18 @@ def read_events_before(cohort: Cohort, study_ids: Sequence[str], *, memory_limit
         _add_codes(database, meanings, conversions)
         latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
     return EventsBefore(meanings=meanings, latest=_converted(latest, conversions), told=told)
+
+
+def last_of_each(
+    places: NDArray[np.intp], rows: NDArray[np.intp], times: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Positions of the latest entry of each (place, row); of two at one moment the larger value."""
+    if len(rows) == 0:
+        return np.zeros(0, dtype=np.intp)
+    order = np.lexsort((values, times, rows, places))
+    cell = np.stack([places[order], rows[order]])
+    is_last = np.append(np.any(cell[:, 1:] != cell[:, :-1], axis=0), True)
+    return np.asarray(order[is_last])
 
 
 LATEST_SQL = f"""

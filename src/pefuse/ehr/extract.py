@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
-from pefuse.ehr.events import EventsBefore, read_events_before
+from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.visits import visit_features
 from pefuse.errors import UsageError
@@ -181,7 +181,7 @@ def _measurements(events: EventsBefore) -> _Entries:
     rows = latest["study"].to_numpy(dtype=np.intp)
     places = to_place[latest["code"].to_numpy(dtype=np.intp)]
     values = latest["value"].to_numpy(dtype=np.float64)
-    chosen = _last_of_each(places, rows, latest["value_time"].to_numpy(), values)
+    chosen = last_of_each(places, rows, latest["value_time"].to_numpy(), values)
     return _Entries(
         columns=[named[key] for key in used], rows=rows[chosen], places=places[chosen], values=values[chosen]
     )
@@ -198,16 +198,6 @@ def _measured_column(known: CodeMeaning) -> RawColumn:
             unit = target
     shown = f"{name} ({unit})" if unit else name
     return RawColumn(key=key, name=shown, family=MEASURED[known.kind], kind="continuous", unit=unit)
-
-
-def _last_of_each(
-    places: NDArray[np.intp], rows: NDArray[np.intp], times: NDArray[np.datetime64], values: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """Positions of the latest entry of each (column, study)."""
-    order = np.lexsort((values, times, rows, places))
-    cell = np.stack([places[order], rows[order]])
-    is_last = np.append(np.any(cell[:, 1:] != cell[:, :-1], axis=0), True)
-    return order[is_last] if len(order) else order
 
 
 def _marks(events: EventsBefore) -> _Entries:

@@ -85,7 +85,8 @@ def _measurement(code: str, row: CodeRow, kind: str) -> CodeMeaning:
         return CodeMeaning(
             code=code, key=known.name, kind="diagnosis", concepts=(known.name,), name=known.label, tail=_tail(code)
         )
-    name = row.description or concept.replace("_", " ") or _tail(code)
+    system, tail = _system(code)
+    name = row.description or concept.replace("_", " ") or f"{system} {tail.split('//')[0]}".strip()
     return CodeMeaning(code=code, key=concept or code, kind=kind, unit=unit, name=name, tail=_tail(code))
 
 
