@@ -41,7 +41,7 @@ class IntermediateConfig(ModelConfig):
     image_tokens: int = 64  # of the bilinear attention; ignored by the others
     ehr_tokens: int = 64
     bilinear: BilinearConfig | None = None  # None: its defaults at these widths
-    head: TabNetConfig | None = None  # None: TabNet's defaults; its input_dim must be `fused_dim`
+    head: TabNetConfig | None = None  # None: TabNet, normalised by layer; its input_dim must be `fused_dim`
 
     def __post_init__(self) -> None:
         for name in ("image_dim", "ehr_dim", "components", "image_tokens", "ehr_tokens"):
@@ -101,7 +101,7 @@ class IntermediateFusion(nn.Module):
         self.no_image = nn.Parameter(torch.zeros(config.image_dim))
         self.no_ehr = nn.Parameter(torch.zeros(config.ehr_dim))
         self.join = _JOINS[config.reduction](config)
-        self.head = TabNet(config.head or TabNetConfig(input_dim=config.fused_dim))
+        self.head = TabNet(config.head or TabNetConfig(input_dim=config.fused_dim, normalisation="layer"))
 
     def forward(
         self, image: Tensor, ehr: Tensor, has_image: Tensor | None = None, has_ehr: Tensor | None = None
