@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from pefuse.errors import RunError
+from pefuse.models.boosting import BoostedTrees
 from pefuse.storage import atomic_folder, write_json
-from pefuse.training.loop import History
 
 __all__ = ["CellKey", "CellResult", "CellStore", "digest"]
 
@@ -45,11 +45,13 @@ class CellResult:
 
     `predictions` has the columns study_id, split, logit, risk (training cases included). `embedding` holds, for
     all those cases in the same order, the vectors `(N, E)` that fusion starts from. `state` are the network's
-    tensors, `description` what is needed to build it again (JSON).
+    tensors, `description` what is needed to build it again (JSON). `history` has one row an epoch (or a round).
     """
 
     predictions: pd.DataFrame
-    history: History | None = None
+    history: pd.DataFrame | None = None
+    best_epoch: int | None = None
+    trees: BoostedTrees | None = None
     embedding: NDArray[np.float32] | None = None
     state: dict[str, NDArray[Any]] | None = None
     description: dict[str, Any] | None = None
@@ -68,7 +70,7 @@ class CellStore:
             manifest = json.loads((self.folder / str(key) / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return manifest.get("status") == "finished" and manifest.get("digest") == wanted_digest
+        return bool(manifest.get("status") == "finished" and manifest.get("digest") == wanted_digest)
 
     def save(self, key: CellKey, result: CellResult, *, cell_digest: str, seconds: float) -> None:
         """Keep a finished cell; an older one of the same key gives way."""
@@ -78,11 +80,15 @@ class CellStore:
         with atomic_folder(target) as folder:
             result.predictions.to_csv(folder / "predictions.csv", index=False)
             if result.history is not None:
-                pd.DataFrame(result.history.epochs).to_csv(folder / "history.csv", index=False)
+                result.history.to_csv(folder / "history.csv", index=False)
+            if result.trees is not None:
+                result.trees.save(folder / "trees.json")
             if result.embedding is not None:
                 save_file({"embedding": np.ascontiguousarray(result.embedding)}, folder / "embedding.safetensors")
             if result.state is not None:
-                save_file({k: np.ascontiguousarray(v) for k, v in result.state.items()}, folder / "model.safetensors")
+                save_file(
+                    {k: np.ascontiguousarray(v) for k, v in result.state.items()}, folder / "model.safetensors"
+                )
             if result.description is not None:
                 write_json(folder / "model.json", result.description)
             if result.importance is not None:
@@ -96,7 +102,7 @@ class CellStore:
                     "status": "finished",
                     "digest": cell_digest,
                     "seconds": round(seconds, 3),
-                    "best_epoch": result.history.best_epoch if result.history else None,
+                    "best_epoch": result.best_epoch,
                 },
             )
 

@@ -5,6 +5,7 @@ The run folder is complete without the cohort: the report is made from it alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import sys
@@ -48,9 +49,7 @@ class Run:
         return Predictions(table=table)
 
 
-def fit(
-    cohort: Cohort, model: str, *, out: Path, config: RunConfig, progress: Progress | None = None
-) -> Run:
+def fit(cohort: Cohort, model: str, *, out: Path, config: RunConfig, progress: Progress | None = None) -> Run:
     """Train one model (and what it starts from) on every fold."""
     return compare(cohort, out=out, config=config.model_copy(update={"models": (model,)}), progress=progress)
 
@@ -118,9 +117,16 @@ def _fingerprint(cohort: Cohort, record: RawRecord | None, scans: PreparedScans 
     labels = cohort.studies["label"]
     return digest(
         [list(labels.index), [None if np.isnan(label) else label for label in labels]],
-        record.fingerprint() if record is not None else None,
-        sorted(scans.checksums.items()) if scans is not None else None,
+        _record_digest(record) if record is not None else None,
+        sorted(scans.table["checksum"].items()) if scans is not None else None,
     )
+
+
+def _record_digest(record: RawRecord) -> str:
+    values = record.values
+    parts = (values.data.tobytes(), values.indices.tobytes(), values.indptr.tobytes())
+    names = [record.study_ids, [column.key for column in record.columns], record.texts.tolist()]
+    return digest(names, *(hashlib.sha256(part).hexdigest() for part in parts))
 
 
 def _claim(out: Path, cohort: Cohort, config: RunConfig) -> None:
@@ -168,7 +174,10 @@ def _cohort_summary(
         "development": labelled.loc[list(first.train + first.validation)],
         "test": labelled.loc[list(first.test)],
     }
-    flow = [_step("studies in the cohort", studies), _step("outcome known at the horizon", labelled, before=studies)]
+    flow = [
+        _step("studies in the cohort", studies),
+        _step("outcome known at the horizon", labelled, before=studies),
+    ]
     folded = labelled.loc[list(first.train + first.validation + first.test)]
     flow.append(_step("in a fold (no patient on both sides)", folded, before=labelled))
     if scans is not None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pefuse.ehr import PreparationConfig
 from pefuse.errors import UsageError
@@ -34,6 +34,14 @@ TABLE_1 = ("pesi", "spesi", "xgboost", "tabnet", "sanet", "late-average", "inter
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _with_width(given: Any) -> Any:
+    """A TabNet's input width comes from the data: nobody has to write it."""
+    return {"input_dim": 1, **given} if isinstance(given, Mapping) else given
+
+
+_TabNet = Annotated[TabNetConfig, BeforeValidator(_with_width)]
 
 
 class ScanOptions(_Part):
@@ -63,7 +71,7 @@ class ScanModel(_Part):
 class RecordModel(_Part):
     """TabNet as the encoder of the record, and its training. Its input width comes from the data."""
 
-    network: TabNetConfig = TabNetConfig(input_dim=1)
+    network: _TabNet = TabNetConfig(input_dim=1)
     loop: LoopConfig = LoopConfig()
     sparsity_weight: float = Field(default=1e-3, ge=0)
 
@@ -71,7 +79,8 @@ class RecordModel(_Part):
 class Intermediate(_Part):
     """Intermediate fusion and its training."""
 
-    network: IntermediateConfig = IntermediateConfig()
+    network: IntermediateConfig = IntermediateConfig()  # its widths and head are set from the embeddings
+    head: _TabNet = TabNetConfig(input_dim=1)
     loop: LoopConfig = LoopConfig()
     sparsity_weight: float = Field(default=1e-3, ge=0)
     # Trained end to end only where the reduction passes gradients (bilinear, none); PCA is fitted, then fixed.
@@ -117,9 +126,7 @@ class RunConfig(_Part):
         return yaml.safe_dump(_plain(self.model_dump(mode="python")), sort_keys=False, width=100)
 
 
-def resolve_config(
-    preset: str = "paper", *, file: Path | None = None, overrides: Sequence[str] = ()
-) -> RunConfig:
+def resolve_config(preset: str = "paper", *, file: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
     """The config of a run.
 
     Args:
@@ -143,7 +150,9 @@ def resolve_config(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "config"
-        raise UsageError(f"Setting {where}: {first['msg']}. `config.yaml` of any run shows all settings.") from error
+        raise UsageError(
+            f"Setting {where}: {first['msg']}. `config.yaml` of any run shows all settings."
+        ) from error
 
 
 def _read_yaml(read_text: Callable[[str], str]) -> dict[str, Any]:

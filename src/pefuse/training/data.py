@@ -6,7 +6,7 @@ Every batch carries a presence flag for each modality, so a model may one day do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -30,9 +30,16 @@ class Batch:
     has_ehr: Tensor  # (B,) bool
     label: Tensor  # (B,) float 0/1
 
+    def fields(self) -> tuple[Tensor, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    @classmethod
+    def of(cls, values: tuple[Tensor, ...]) -> Batch:
+        """The batch whose `fields()` these are."""
+        return cls(**{field.name: value for field, value in zip(fields(cls), values, strict=True)})
+
     def to(self, device: torch.device) -> Batch:
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__}
-        return Batch(**moved)
+        return Batch.of(tuple(value.to(device, non_blocking=True) for value in self.fields()))
 
     def smoothed(self, amount: float) -> Batch:
         """Labels moved by `amount` towards one half."""
@@ -62,7 +69,7 @@ class ArrayScans:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanNormalisation:
-    """HU to network input: clip to the window, scale to 0..1, then standardise with the training fold's figures."""
+    """HU to network input: clip to the window, scale to 0..1, standardise with the training fold's figures."""
 
     window_hu: tuple[float, float]
     mean: float

@@ -78,7 +78,7 @@ class FoldData:
     def features(self, study_ids: Sequence[str], *, scaled: bool = True) -> EhrFeatures:
         """Fitted features; unscaled ones keep NaN for what is missing (boosted trees use it)."""
         assert self.record is not None
-        return self.preparation.transform(self.record, study_ids, scaled=scaled)
+        return self.preparation.transform(self.record, study_ids, scale=scaled, impute=scaled)
 
     def source(self, split: str, *, scan: bool, record: bool, **settings: Any) -> CaseSource:
         """The cases of a part of the fold as a network takes them."""

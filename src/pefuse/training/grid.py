@@ -70,7 +70,9 @@ def run_cells(keys: Sequence[CellKey], data: GridData, *, progress: Progress | N
     threads = data.config.threads or allowed_cores()
     workers = max(1, min(allowed_cores() // threads, len(todo)))
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(data, threads)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=spawn, initializer=_start_worker, initargs=(data, threads)
+    ) as pool:
         try:
             waiting, running = list(todo), dict[Future[_Outcome], CellKey]()
             unfinished = set(todo)
@@ -127,8 +129,8 @@ def _outcome(future: Future[_Outcome], key: CellKey) -> _Outcome:
         return future.result()
     except BrokenProcessPool as error:
         raise RunError(
-            f"A worker died while {key} or a neighbour was at work, most likely for want of memory. Finished cells "
-            "are kept: run again with a smaller batch or grid, or with one cell at a time (`--set threads=0`)."
+            f"A worker died while {key} or a neighbour was at work, most likely for want of memory. Finished "
+            "cells are kept: run again with a smaller batch or grid, or one cell at a time (`--set threads=0`)."
         ) from error
 
 

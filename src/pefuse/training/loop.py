@@ -120,7 +120,7 @@ def train(
         weight_decay=config.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: _rate(epoch, config))
-    module, optimiser = fabric.setup(module, optimiser)
+    step, optimiser = fabric.setup(_Step(module, task), optimiser)
     weight = torch.tensor(
         1.0 if config.balanced_batches else positive_weight(training.labels), device=fabric.device
     )
@@ -128,7 +128,7 @@ def train(
     epochs: list[Epoch] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
     for number in range(config.epochs):
-        train_loss = _one_epoch(module, task, training, config, generator, optimiser, fabric, weight, average)
+        train_loss = _one_epoch(step, module, training, config, generator, optimiser, fabric, weight, average)
         schedule.step()
         with average.applied(module):
             logits = predict_logits(module, task, validation, fabric=fabric, batch_size=config.batch_size)
@@ -152,15 +152,28 @@ def predict_logits(
 ) -> NDArray[np.float32]:
     """Logits `(N,)` of all cases in their order, in eval mode."""
     module.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), fabric.autocast():
         # Four times the training batch: no activations are kept.
-        parts = [task.logit(module, batch.to(fabric.device)).float().cpu() for batch in source.batches(4 * batch_size)]
+        parts = [
+            task.logit(module, batch.to(fabric.device)).float().cpu() for batch in source.batches(4 * batch_size)
+        ]
     return torch.cat(parts).numpy()
 
 
+class _Step(nn.Module):
+    """A batch to its loss, as one forward of plain tensors: what Fabric wraps for precision and for DDP."""
+
+    def __init__(self, module: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.module, self.task = module, task
+
+    def forward(self, weight: Tensor, *fields: Tensor) -> Tensor:
+        return self.task.loss(self.module, Batch.of(fields), weight)
+
+
 def _one_epoch(
+    step: nn.Module,
     module: nn.Module,
-    task: Task,
     source: CaseSource,
     config: LoopConfig,
     generator: torch.Generator,
@@ -173,12 +186,11 @@ def _one_epoch(
     total, count = 0.0, 0
     for rows in _training_rows(source.labels, config, generator):
         batch = source.batch(rows, generator=generator).to(fabric.device)
-        batch = batch.smoothed(config.label_smoothing)
-        loss = task.loss(module, batch, weight)
+        loss = step(weight, *batch.smoothed(config.label_smoothing).fields())
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         if config.clip_norm:
-            fabric.clip_gradients(module, optimiser, max_norm=config.clip_norm)
+            fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm)
         optimiser.step()
         average.update(module)
         total += float(loss.detach()) * len(rows)

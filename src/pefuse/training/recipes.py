@@ -8,8 +8,10 @@ probabilities at the training fold's prevalence and not at one half.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -20,16 +22,18 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from pefuse.models.boosting import BoostedTrees
-from pefuse.models.fusion import IntermediateFusion
+from pefuse.models.config import config_from_json, config_to_json
+from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, IntermediateFusion
 from pefuse.models.late import WeightedAverage
+from pefuse.models.reduction import PcaConfig, PcaReduction
 from pefuse.models.sanet import SANet, SANetConfig
-from pefuse.models.tabnet import TabNet, TabNetConfig
+from pefuse.models.tabnet import TabNet, TabNetConfig, importance
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellResult, CellStore
-from pefuse.training.config import RunConfig
+from pefuse.training.config import Intermediate, RunConfig
 from pefuse.training.data import Batch, CaseSource
 from pefuse.training.folddata import SPLITS, FoldData
-from pefuse.training.loop import LoopConfig, Task, positive_weight, predict_logits, train, weighted_bce
+from pefuse.training.loop import History, LoopConfig, Task, positive_weight, predict_logits, train, weighted_bce
 
 __all__ = ["RECIPES", "CellContext", "train_cell"]
 
@@ -88,19 +92,19 @@ def _trees(row: Row, key: CellKey, context: CellContext) -> CellResult:
     data = context.data
     ids = {split: data.studies(split, scan=False, record=True) for split in SPLITS}
     values = {split: data.features(ids[split], scaled=False) for split in SPLITS}
-    trees = BoostedTrees(context.config.xgboost)
-    trees.fit(
+    config = replace(context.config.xgboost, seed=_cell_seed(key), threads=torch.get_num_threads())
+    trees = BoostedTrees(config).fit(
         values["train"].values,
         data.label_array(ids["train"]),
-        values["validation"].values,
-        data.label_array(ids["validation"]),
-        seed=_cell_seed(key),
-        threads=torch.get_num_threads(),
+        validation=(values["validation"].values, data.label_array(ids["validation"])),
     )
-    logits = {split: trees.logits(values[split].values) for split in SPLITS}
+    logits = {split: trees.predict_logit(values[split].values) for split in SPLITS}
+    losses = pd.DataFrame({"epoch": range(len(trees.validation_loss)), "validation_loss": trees.validation_loss})
     return CellResult(
         predictions=_predictions(ids, logits),
-        importance=_importance(values["train"].names, trees.importance()),
+        history=losses,
+        trees=trees,
+        importance=_importance(values["train"].names, trees.gain()),
     )
 
 
@@ -124,7 +128,7 @@ def _scan(row: Row, key: CellKey, context: CellContext) -> CellResult:
         embed=lambda net, batch: net(batch.image).embedding,
         description={
             "architecture": "sanet",
-            "network": asdict(settings.network),
+            "network": config_to_json(settings.network),
             "scan": asdict(context.data.normalisation),
         },
     )  # fmt: skip
@@ -140,8 +144,8 @@ def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
 
     def loss(net: nn.Module, batch: Batch, weight: Tensor) -> Tensor:
         output = net(batch.ehr)
-        # The sparsity term is a negative entropy: subtracting it asks for few features a step.
-        return weighted_bce(output.logit, batch.label, weight) - settings.sparsity_weight * output.sparsity_loss
+        task_loss = weighted_bce(output.logit, batch.label, weight)
+        return task_loss + settings.sparsity_weight * cast(Tensor, output.sparsity_loss)
 
     task = Task(loss=loss, logit=lambda net, batch: net(batch.ehr).logit)
     result = _train_encoder(
@@ -149,7 +153,7 @@ def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
         embed=lambda net, batch: net(batch.ehr).embedding,
         description={
             "architecture": "tabnet",
-            "network": asdict(network),
+            "network": config_to_json(network),
             "record": context.data.preparation.to_json(),
         },
     )  # fmt: skip
@@ -168,7 +172,34 @@ def _train_encoder(
     embed: Callable[[nn.Module, Batch], Tensor],
     description: dict[str, object],
 ) -> CellResult:
-    history = train(
+    history = _train_on(module, task, sources, loop, key, context)
+    shift = math.log(positive_weight(sources["train"].labels))
+    predict = partial(predict_logits, fabric=context.fabric, batch_size=loop.batch_size)
+    embedding_task = replace(task, logit=embed)
+    return CellResult(
+        predictions=_predictions(
+            {split: source.study_ids for split, source in sources.items()},
+            {split: predict(module, task, source) - shift for split, source in sources.items()},
+        ),
+        history=_epochs(history),
+        best_epoch=history.best_epoch,
+        embedding=np.concatenate([predict(module, embedding_task, source) for source in sources.values()]),
+        state=_state(module),
+        description={**description, "logit_shift": shift},
+    )
+
+
+def _train_on(
+    module: nn.Module,
+    task: Task,
+    sources: dict[str, CaseSource],
+    loop: LoopConfig,
+    key: CellKey,
+    context: CellContext,
+    *,
+    learning_rates: Sequence[tuple[list[nn.Parameter], float]] | None = None,
+) -> History:
+    return train(
         module,
         task,
         training=sources["train"],
@@ -176,35 +207,30 @@ def _train_encoder(
         config=loop,
         seed=_cell_seed(key),
         fabric=context.fabric,
+        learning_rates=learning_rates,
     )
-    shift = math.log(positive_weight(sources["train"].labels))
-    module.to(context.fabric.device)
-    logits = {
-        split: predict_logits(module, task, source, fabric=context.fabric, batch_size=loop.batch_size) - shift
-        for split, source in sources.items()
-    }
-    embedding_task = replace(task, logit=embed)
-    vectors = [
-        predict_logits(module, embedding_task, source, fabric=context.fabric, batch_size=loop.batch_size)
-        for source in sources.values()
-    ]
-    ids = {split: source.study_ids for split, source in sources.items()}
-    return CellResult(
-        predictions=_predictions(ids, logits),
-        history=history,
-        embedding=np.concatenate(vectors),
-        state=_state(module),
-        description={**description, "logit_shift": shift},
-    )
+
+
+def load_network(store: CellStore, key: CellKey) -> SANet | TabNet:
+    """A finished single-modality network, in eval mode."""
+    description, state = store.model(key)
+    module: SANet | TabNet
+    if description["architecture"] == "sanet":
+        module = SANet(config_from_json(SANetConfig, description["network"]))
+        module = module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    else:
+        module = TabNet(config_from_json(TabNetConfig, description["network"]))
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    return module.eval()
 
 
 def _mask_importance(module: TabNet, source: CaseSource) -> NDArray[np.float64]:
     """TabNet's own importance `(D,)`: masks weighted by each step's share in the decision, summed over cases."""
     module.eval()
     with torch.inference_mode():
-        total = sum(module.importance(module(batch.ehr)).double().sum(0) for batch in source.batches(256))
-    values: NDArray[np.float64] = total.numpy()  # type: ignore[union-attr]
-    return values / max(values.sum(), 1e-12)
+        shares = [importance(module(batch.ehr)) for batch in source.batches(256)]
+    values: NDArray[np.float64] = torch.cat(shares).double().mean(dim=0).numpy()
+    return values
 
 
 # --- fusion ------------------------------------------------------------------------------------------------------
@@ -212,34 +238,155 @@ def _mask_importance(module: TabNet, source: CaseSource) -> NDArray[np.float64]:
 
 def _late(row: Row, key: CellKey, context: CellContext) -> CellResult:
     """Average of the single modalities' risks; the weights are fitted on the validation part."""
-    members = [
-        context.store.predictions(replace(key, model=need)).set_index("study_id") for need in row.needs
-    ]
+    members = [context.store.predictions(replace(key, model=need)).set_index("study_id") for need in row.needs]
     ids = {split: context.data.studies(split, scan=True, record=True) for split in SPLITS}
     risks = {
         split: np.stack([member.loc[list(ids[split]), "risk"].to_numpy() for member in members], axis=1)
         for split in SPLITS
     }
-    average = WeightedAverage().fit(risks["validation"], context.data.label_array(ids["validation"]))
-    fused = {split: np.clip(average.predict(risks[split]), 1e-7, 1 - 1e-7) for split in SPLITS}
-    logits = {split: np.log(risk / (1 - risk)).astype(np.float32) for split, risk in fused.items()}
+    average = WeightedAverage(row.needs).fit(risks["validation"], context.data.label_array(ids["validation"]))
     return CellResult(
-        predictions=_predictions(ids, logits),
-        description={"architecture": "late-average", "members": list(row.needs), **average.to_json()},
+        predictions=_predictions(ids, {split: average.predict_logit(risks[split]) for split in SPLITS}),
+        description={"architecture": "late-average", **average.to_json()},
     )
 
 
 def _intermediate(row: Row, key: CellKey, context: CellContext) -> CellResult:
     """Both encoders' embeddings, reduced, into a TabNet head; then, where asked, everything end to end."""
-    raise RuntimeError
+    settings = context.config.intermediate
+    fusion = IntermediateFusion(_fusion_config(row, settings, context.store, key))
+    vectors = _embedding_sources(row, key, context)
+    _fit_reduction(fusion, vectors["train"])
+    history = _train_on(fusion, _fusion_task(settings), vectors, settings.loop, key, context)
+    shift = math.log(positive_weight(vectors["train"].labels))
+    if settings.end_to_end is None or fusion.config.reduction == "pca":
+        return _fused_result(fusion, _fusion_task(settings), vectors, shift, history, settings.loop, context)
+    return _end_to_end(row, key, context, fusion, shift)
+
+
+def _fusion_config(row: Row, settings: Intermediate, store: CellStore, key: CellKey) -> IntermediateConfig:
+    """The widths are those of the embeddings that the single modalities have."""
+    widths = [len(next(iter(store.embedding(replace(key, model=need)).values()))) for need in row.needs]
+    reduction = row.options.get("reduction", settings.network.reduction)
+    config = replace(settings.network, image_dim=widths[0], ehr_dim=widths[1], reduction=reduction, head=None)  # type: ignore[arg-type]
+    return replace(config, head=replace(settings.head, input_dim=config.fused_dim))
+
+
+def _embedding_sources(row: Row, key: CellKey, context: CellContext) -> dict[str, CaseSource]:
+    """The single modalities' embeddings as cases."""
+    image, ehr = (context.store.embedding(replace(key, model=need)) for need in row.needs)
+    sources = {}
+    for split in SPLITS:
+        ids = context.data.studies(split, scan=True, record=True)
+        sources[split] = CaseSource(
+            study_ids=ids,
+            labels=context.data.label_array(ids),
+            image_vectors=np.stack([image[study_id] for study_id in ids]),
+            ehr=np.stack([ehr[study_id] for study_id in ids]),
+        )
+    return sources
+
+
+def _fit_reduction(fusion: IntermediateFusion, training: CaseSource) -> None:
+    """Normalisation and PCA, on the training part only."""
+    batch = training.batch(np.arange(len(training)))
+    fusion.fit_normalisation(batch.image, batch.ehr)
+    if fusion.config.reduction == "pca":
+        with torch.no_grad():
+            rows = fusion.normalised(batch.image, batch.ehr).numpy()
+        reducer = PcaReduction(PcaConfig(components=fusion.config.components)).fit(rows)
+        fusion.set_reduction(reducer)
+
+
+def _fusion_task(settings: Intermediate) -> Task:
+    def loss(net: nn.Module, batch: Batch, weight: Tensor) -> Tensor:
+        output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
+        task_loss = weighted_bce(output.logit, batch.label, weight)
+        return task_loss + settings.sparsity_weight * cast(Tensor, output.sparsity_loss)
+
+    return Task(
+        loss=loss, logit=lambda net, batch: net(batch.image, batch.ehr, batch.has_image, batch.has_ehr).logit
+    )
+
+
+def _end_to_end(
+    row: Row, key: CellKey, context: CellContext, fusion: IntermediateFusion, shift: float
+) -> CellResult:
+    """From the trained encoders and the settled head on, all weights learn; each modality keeps its own loss."""
+    settings = context.config.intermediate
+    assert settings.end_to_end is not None
+    image, ehr = (load_network(context.store, replace(key, model=need)) for need in row.needs)
+    module = EndToEndFusion(image, ehr, fusion)
+    sources = {
+        split: context.data.source(split, scan=True, record=True, augmentation=context.config.sanet.augmentation)
+        for split in SPLITS
+    }
+    task = _end_to_end_task(settings)
+    rates = [
+        ([*image.parameters(), *ehr.parameters()], settings.encoder_rate),
+        (list(fusion.parameters()), 1.0),
+    ]
+    history = _train_on(module, task, sources, settings.end_to_end, key, context, learning_rates=rates)
+    return _fused_result(module, task, sources, shift, history, settings.end_to_end, context)
+
+
+def _end_to_end_task(settings: Intermediate) -> Task:
+    def loss(net: nn.Module, batch: Batch, weight: Tensor) -> Tensor:
+        output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
+        fused = weighted_bce(output.logit, batch.label, weight)
+        single = weighted_bce(output.image_logit, batch.label, weight) + weighted_bce(
+            output.ehr_logit, batch.label, weight
+        )
+        sparse = output.fusion.sparsity_loss + output.ehr.sparsity_loss
+        total: Tensor = fused + settings.auxiliary_weight * single + settings.sparsity_weight * sparse
+        return total
+
+    return Task(
+        loss=loss, logit=lambda net, batch: net(batch.image, batch.ehr, batch.has_image, batch.has_ehr).logit
+    )
+
+
+def _fused_result(
+    module: nn.Module,
+    task: Task,
+    sources: dict[str, CaseSource],
+    shift: float,
+    history: History,
+    loop: LoopConfig,
+    context: CellContext,
+) -> CellResult:
+    fusion = module.fusion if isinstance(module, EndToEndFusion) else module
+    assert isinstance(fusion, IntermediateFusion)
+    fused_task = replace(task, logit=lambda net, batch: _fused(net, batch))
+    predict = partial(predict_logits, fabric=context.fabric, batch_size=loop.batch_size)
+    return CellResult(
+        predictions=_predictions(
+            {split: source.study_ids for split, source in sources.items()},
+            {split: predict(module, task, source) - shift for split, source in sources.items()},
+        ),
+        history=_epochs(history),
+        best_epoch=history.best_epoch,
+        embedding=np.concatenate([predict(module, fused_task, source) for source in sources.values()]),
+        state=_state(module),
+        description={
+            "architecture": "end-to-end" if module is not fusion else "intermediate",
+            "network": config_to_json(fusion.config),
+            "logit_shift": shift,
+        },
+    )
+
+
+def _fused(net: nn.Module, batch: Batch) -> Tensor:
+    """The vector that the head sees."""
+    output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
+    fused: Tensor = output.fusion.fused if isinstance(net, EndToEndFusion) else output.fused
+    return fused
 
 
 # --- shared ------------------------------------------------------------------------------------------------------
 
 
-def _predictions(
-    ids: dict[str, tuple[str, ...]], logits: dict[str, NDArray[np.float32]]
-) -> pd.DataFrame:
+def _predictions(ids: dict[str, tuple[str, ...]], logits: Mapping[str, NDArray[np.floating]]) -> pd.DataFrame:
     return pd.concat(
         [
             pd.DataFrame(
@@ -249,6 +396,10 @@ def _predictions(
         ],
         ignore_index=True,
     )
+
+
+def _epochs(history: History) -> pd.DataFrame:
+    return pd.DataFrame([asdict(epoch) for epoch in history.epochs])
 
 
 def _importance(names: Sequence[str], values: NDArray[np.float64]) -> pd.DataFrame:
