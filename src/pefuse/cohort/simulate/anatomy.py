@@ -1,7 +1,7 @@
 """One simulated patient's chest as numbers: what strain and clot do to it, and what varies for other reasons.
 
-Parameters are drawn here and applied in `phantom`. `Nuisance` is drawn from the seed, the age and the sex alone, so
-that it is the same whatever the strain. Lengths are mm of a reference person; `Nuisance.body_scale` makes the person.
+Parameters are drawn here and applied in `phantom`. `Nuisance` is drawn from the seed, the age and the sex alone:
+it is the same whatever the strain. Lengths are mm of a reference person; `Nuisance.body_scale` makes the person.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A voxel grid on which soft-edged solids are painted in the body's own coordinates.
 
-The body's frame is LPS in mm of a reference person: x to the left, y to the back, z to the head, the carina at z = 0.
-The `Pose` says how the body lies in the scanner. Every solid is a signed distance (negative inside) evaluated only on
-the box of voxels around it; its edge is one voxel wide, which stands for the partial volume of real scans.
+The body's frame is LPS in mm of a reference person: x to the left, y to the back, z to the head, the carina at 0.
+The `Pose` says how the body lies in the scanner. Every solid is a signed distance (negative inside) evaluated only
+on the box of voxels around it; its edge is one voxel wide, which stands for the partial volume of real scans.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Canvas", "Grid", "Point", "Pose"]
+__all__ = ["Box", "Canvas", "FloatArray", "Grid", "Point", "Pose"]
 
 FloatArray = NDArray[np.float32]
 Point = tuple[float, float, float]
@@ -55,7 +55,7 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """How the body lies in the scanner: body mm times `scale`, turned about Z, then moved by `shift_mm` (x, y, z)."""
+    """How the body lies in the scanner: mm times `scale`, turned about Z, then moved by `shift_mm` (x, y, z)."""
 
     scale: float
     turn_rad: float

@@ -1,6 +1,6 @@
 """A volume as a DICOM CT series, with the headers and the habits of one of several invented scanners.
 
-Plain CT Image Storage, explicit VR little endian. One dataset a series; only what differs is changed per slice.
+Plain CT Image Storage, explicit VR little endian. What all images of a series share is encoded once.
 All identifiers follow from the seed: the same request gives the same bytes.
 """
 
@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 __all__ = ["SCANNERS", "Scanner", "Series", "StudyHeader", "write_series"]
 
@@ -51,8 +52,9 @@ SCANNERS = (
         kilovolt_peak=120,
     ),
     Scanner(
-        manufacturer="SIMULATED GAMMA", model="Gamma One", soft_kernel="FC08", lung_kernel="FC52", soft_blur_mm=1.3,
-        intercept_hu=0, signed=True, numbered_from_head=False, patient_position="FFS", kilovolt_peak=120,
+        manufacturer="SIMULATED GAMMA", model="Gamma One", soft_kernel="FC08", lung_kernel="FC52",
+        soft_blur_mm=1.3, intercept_hu=0, signed=True, numbered_from_head=False, patient_position="FFS",
+        kilovolt_peak=120,
     ),
     Scanner(
         manufacturer="SIMULATED DELTA", model="Delta 128", soft_kernel="B", lung_kernel="YA", soft_blur_mm=1.0,
@@ -101,25 +103,53 @@ def write_series(series: Series, study: StudyHeader, *, folder: Path, names: Seq
     """Write one file an image under `names` (one each, in image order)."""
     stored = np.clip(series.hu, LOWEST_HU, HIGHEST_HU).astype(np.int32) - study.scanner.intercept_hu
     pixels = stored.astype("<i2" if study.scanner.signed else "<u2")
-    dataset = _series_dataset(series, study)
-    count = len(pixels)
-    # The step is from feet to head (or front to back): reversed numbers are how some scanners count.
+    # Encoded once: pydicom would spend most of its time on what all images share.
+    constant = _encode_elements(_series_dataset(series, study))
+    # Images are held from feet to head (or front to back); some scanners count the other way.
     reverse = study.scanner.numbered_from_head and series.step_mm[2] > 0
     for index, name in enumerate(names):
-        number = count - index if reverse else index + 1
+        changing = Dataset()
+        changing.SOPInstanceUID = study.uid("instance", series.number, index)
+        changing.InstanceNumber = len(pixels) - index if reverse else index + 1
         position = [a + index * b for a, b in zip(series.first_mm, series.step_mm, strict=True)]
-        uid = study.uid("instance", series.number, index)
-        dataset.file_meta.MediaStorageSOPInstanceUID = uid
-        dataset.SOPInstanceUID = uid
-        dataset.InstanceNumber = number
-        dataset.ImagePositionPatient = [_decimal(value) for value in position]
-        dataset.SliceLocation = _decimal(position[2] if series.step_mm[2] else position[1])
-        dataset.PixelData = pixels[index].tobytes()
-        dcmwrite(folder / name, dataset, enforce_file_format=True)
+        changing.ImagePositionPatient = [_decimal(value) for value in position]
+        changing.SliceLocation = _decimal(position[2] if series.step_mm[2] else position[1])
+        changing.add_new("PixelData", "OW", pixels[index].tobytes())
+        with (folder / name).open("wb") as file:
+            file.write(_preamble(changing.SOPInstanceUID))
+            elements = {**constant, **_encode_elements(changing)}
+            file.writelines(elements[tag] for tag in sorted(elements))
 
 
-def _series_dataset(series: Series, study: StudyHeader) -> FileDataset:
-    dataset = FileDataset(None, Dataset(), file_meta=_file_meta(), preamble=b"\0" * 128)  # type: ignore[arg-type]
+def _encode_elements(dataset: Dataset) -> dict[int, bytes]:
+    """Each element by its tag, as explicit VR little endian bytes."""
+    encoded = {}
+    for element in dataset:
+        alone = Dataset()
+        alone.add(element)
+        encoded[int(element.tag)] = _encode(alone)
+    return encoded
+
+
+def _encode(dataset: Dataset) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, dataset)
+    return buffer.getvalue()
+
+
+def _preamble(instance_uid: str) -> bytes:
+    """The first 128 bytes, the magic word and the file's meta information."""
+    meta = _file_meta()
+    meta.MediaStorageSOPInstanceUID = UID(instance_uid)
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_file_meta_info(buffer, meta)
+    return b"\0" * 128 + b"DICM" + buffer.getvalue()
+
+
+def _series_dataset(series: Series, study: StudyHeader) -> Dataset:
+    dataset = Dataset()
     _fill_patient(dataset, study)
     _fill_acquisition(dataset, series, study)
     _fill_image(dataset, series, study)

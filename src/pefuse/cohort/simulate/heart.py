@@ -69,7 +69,7 @@ def lay_heart(signs: StrainSigns, nuisance: Nuisance) -> Heart:
 
 
 def heart_point(point: Point, nuisance: Nuisance) -> Point:
-    """Where a point of the reference heart lies in this patient: scaled and turned about a pivot, moved by breath."""
+    """Where a point of the reference heart lies: scaled and turned about the pivot, moved by breath."""
     angle = math.radians(nuisance.heart_turn_deg)
     x, y, z = ((a - b) * nuisance.heart_scale for a, b in zip(point, PIVOT, strict=True))
     turned = (math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y)

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from pefuse.cohort.simulate.anatomy import Anatomy, Nuisance
 from pefuse.cohort.simulate.canvas import Canvas, Grid, Pose
 from pefuse.cohort.simulate.heart import lay_heart, paint_heart
+from pefuse.cohort.simulate.lung_vessels import paint_lung_vessels
 from pefuse.cohort.simulate.thorax import (
     AIR_HU,
     measure_chest,
@@ -26,7 +27,6 @@ from pefuse.cohort.simulate.vessels import (
     paint_airways,
     paint_aorta,
     paint_clots,
-    paint_lung_vessels,
     paint_pulmonary_arteries,
     paint_sleeves,
     paint_veins,

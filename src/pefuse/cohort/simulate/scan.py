@@ -250,8 +250,12 @@ def _file_names(count: int, seed: int) -> list[str]:
 
 def _write_mask(labels: NDArray[np.uint8], grid: Grid, path: Path) -> None:
     image = SimpleITK.GetImageFromArray(labels)
-    image.SetSpacing(_lps(grid.spacing_mm))
-    image.SetOrigin(_lps(grid.origin_mm))
+    image.SetSpacing(  # type: ignore[no-untyped-call]
+        _lps(grid.spacing_mm)
+    )
+    image.SetOrigin(  # type: ignore[no-untyped-call]
+        _lps(grid.origin_mm)
+    )
     with atomic_file(path) as partial:
         SimpleITK.WriteImage(image, str(partial), useCompression=True)
 

@@ -6,7 +6,6 @@ one by one. Tables of `(z, value)` below are the cavity's and the body's profile
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -72,14 +71,14 @@ def measure_chest(canvas: Canvas, nuisance: Nuisance) -> Chest:
         _profile(canvas, CAVITY_HALF_WIDTH_MM) * width,
         _profile(canvas, CAVITY_HALF_DEPTH_MM) * depth,
         _profile(canvas, CAVITY_MIDDLE_MM) * depth,
-        square=0.45,
+        square=0.36,
     )
     skin = _squircle_mm(
         canvas,
         (_profile(canvas, BODY_HALF_WIDTH_MM) + np.float32(0.75 * fat - 12.0)) * width,
         (_profile(canvas, BODY_HALF_DEPTH_MM) + np.float32(0.8 * fat - 10.0)) * depth,
         _profile(canvas, BODY_MIDDLE_MM) * depth,
-        square=0.55,
+        square=0.45,
     )
     return Chest(
         cavity_mm=cavity,
@@ -97,12 +96,13 @@ def cavity_depth_mm(points: NDArray[np.float64], nuisance: Nuisance) -> NDArray[
     half_depth = np.interp(z, HEIGHTS_MM, CAVITY_HALF_DEPTH_MM) * nuisance.chest_depth
     middle = np.interp(z, HEIGHTS_MM, CAVITY_MIDDLE_MM) * nuisance.chest_depth
     across, deep = (x / half_width) ** 2, ((y - middle) / half_depth) ** 2
-    wall = (1.0 - np.sqrt(np.maximum(across + deep - 0.45 * across * deep, 0.0))) * np.minimum(
+    wall = (1.0 - np.sqrt(np.maximum(across + deep - 0.36 * across * deep, 0.0))) * np.minimum(
         half_width, half_depth
     )
     above = (z - _dome_mm(x, y, nuisance)) * 0.7
     below_apex = _apex_mm(x, y) - z
-    return np.minimum(np.minimum(wall, above), below_apex)
+    depth: NDArray[np.float64] = np.minimum(np.minimum(wall, above), below_apex)
+    return depth
 
 
 def paint_wall(canvas: Canvas, chest: Chest, nuisance: Nuisance) -> None:
@@ -122,7 +122,9 @@ def paint_wall(canvas: Canvas, chest: Chest, nuisance: Nuisance) -> None:
     muscle = np.maximum(
         chest.cavity_mm - thick.astype(np.float32), chest.skin_mm + np.float32(0.55 * nuisance.fat_mm + 3.0)
     )
-    canvas.blend(everywhere, canvas.coverage(muscle), nuisance.muscle_hu)
+    canvas.blend(everywhere, canvas.coverage(muscle.copy()), nuisance.muscle_hu)
+    plane = np.abs(chest.cavity_mm - np.float32(14.0)) - np.float32(1.3)  # between the ribs and the outer muscles
+    canvas.blend(everywhere, 0.8 * canvas.coverage(np.maximum(plane, muscle)), FAT_HU)
     _paint_fat_planes(canvas)
     _paint_back_muscles(canvas, nuisance)
 
@@ -210,7 +212,7 @@ def _profile(canvas: Canvas, values: tuple[float, ...]) -> FloatArray:
 def _squircle_mm(
     canvas: Canvas, half_width: FloatArray, half_depth: FloatArray, middle: FloatArray, *, square: float
 ) -> FloatArray:
-    """Signed distance (near the surface) to stacked rounded rectangles; `square` 0 is an ellipse, 1 a rectangle."""
+    """Signed distance to stacked rounded rectangles, right near them; `square` 0 is an ellipse, 1 a rectangle."""
     across = (canvas.x[None] / half_width) ** 2
     deep = (canvas.y[None] - middle) / half_depth
     deep *= deep
@@ -227,7 +229,8 @@ def _squircle_mm(
 def _spine_front(canvas: Canvas, nuisance: Nuisance) -> FloatArray:
     front = np.interp(canvas.z, HEIGHTS_MM, SPINE_FRONT_MM) * nuisance.chest_depth
     bend = nuisance.kyphosis_mm * (np.exp(-(((canvas.z - 10.0) / 80.0) ** 2)) - 0.5)
-    return (front + bend).astype(np.float32)
+    spine: FloatArray = (front + bend).astype(np.float32)
+    return spine
 
 
 def _spine_point(z: float, nuisance: Nuisance) -> float:
@@ -265,7 +268,8 @@ def _mediastinum_mm(canvas: Canvas, chest: Chest) -> FloatArray:
     beside_spine = np.float32(24.0) * np.clip((canvas.y[None] - chest.spine_front_mm + 12.0) / 14.0, 0.0, 1.0)
     half = np.maximum(half, beside_spine)
     off = canvas.x - np.float32(4.0) * np.exp(-(((canvas.y + 90.0) / 50.0) ** 2)).astype(np.float32)
-    return half - np.abs(off)[None]
+    mediastinum: FloatArray = half - np.abs(off)[None]
+    return mediastinum
 
 
 def _everything(canvas: Canvas) -> Box:
@@ -325,20 +329,16 @@ def _paint_shoulder_blades(canvas: Canvas, chest: Chest, nuisance: Nuisance) -> 
 
 def _paint_sternum(canvas: Canvas, nuisance: Nuisance) -> None:
     depth = nuisance.chest_depth
-    points = [
-        (0.0, _front_mm(46.0) * depth, 46.0),
-        (0.0, _front_mm(10.0) * depth, 10.0),
-        (0.0, _front_mm(-60.0) * depth, -60.0),
-        (0.0, _front_mm(-105.0) * depth, -105.0),
-    ]
-    half_widths = [24.0, 17.0, 17.0, 9.0]
-    for inset, hu in ((0.0, nuisance.bone_hu), (2.5, MARROW_HU - 30.0)):
-        for (start, end), wide in zip(itertools.pairwise(points), half_widths, strict=False):
-            for step in (-0.7, -0.35, 0.0, 0.35, 0.7):
-                shift = step * wide
-                a = (start[0] + shift, start[1], start[2])
-                b = (end[0] + shift, end[1], end[2])
-                canvas.tube([a, b], [6.0 - inset, 6.0 - inset], hu)
+    box = canvas.box((-30.0, -120.0, -112.0), (30.0, -30.0, 52.0))
+    if box is not None:
+        x, y, z = canvas.local(box, (0.0, 0.0, 0.0))
+        front = np.interp(z, HEIGHTS_MM, np.subtract(CAVITY_MIDDLE_MM, CAVITY_HALF_DEPTH_MM)) - 5.0
+        half_width = np.interp(z, (-112.0, -95.0, 10.0, 48.0), (5.0, 18.0, 15.0, 27.0))
+        beside = np.maximum(np.abs(x)[None] - (half_width - 5.0), 0.0)
+        bone = np.hypot(beside, y[None] - front * depth) - 6.0
+        bone = np.maximum(bone, np.maximum(z - 48.0, -108.0 - z)).astype(np.float32)
+        canvas.blend(box, canvas.coverage(bone.copy()), nuisance.bone_hu)
+        canvas.blend(box, canvas.coverage(bone + np.float32(2.5)), MARROW_HU - 30.0)
     for side in (-1.0, 1.0):
         collar: list[Point] = [
             (side * 24.0, -46.0 * depth, 58.0),
@@ -346,11 +346,6 @@ def _paint_sternum(canvas: Canvas, nuisance: Nuisance) -> None:
             (side * 112.0, 2.0, 96.0),
         ]
         canvas.tube(collar, [8.0, 6.5, 6.0], nuisance.bone_hu)
-
-
-def _front_mm(z: float) -> float:
-    middle = float(np.interp(z, HEIGHTS_MM, CAVITY_MIDDLE_MM))
-    return middle - float(np.interp(z, HEIGHTS_MM, CAVITY_HALF_DEPTH_MM)) - 5.0
 
 
 def _paint_spine(canvas: Canvas, nuisance: Nuisance) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from pefuse.cohort.simulate.anatomy import Anatomy, Clot, Nuisance, StrainSigns
 from pefuse.cohort.simulate.canvas import Canvas, Point
 from pefuse.cohort.simulate.heart import RIGHT_VENTRICLE, TRUNK, heart_point
-from pefuse.cohort.simulate.thorax import FAT_HU, cavity_depth_mm
+from pefuse.cohort.simulate.thorax import FAT_HU
 
 __all__ = [
     "CLOT",
@@ -20,12 +21,10 @@ __all__ = [
     "paint_airways",
     "paint_aorta",
     "paint_clots",
-    "paint_lung_vessels",
     "paint_pulmonary_arteries",
     "paint_sleeves",
     "paint_veins",
     "pulmonary_arteries",
-    "vessel_tree",
 ]
 
 CLOT = 4
@@ -50,8 +49,8 @@ def pulmonary_arteries(signs: StrainSigns, nuisance: Nuisance) -> dict[str, Tube
     right_lower: Point = (-60.0, 16.0, -58.0)
     return {
         "trunk": ([at(15.0, -52.0, -48.0), at(18.0, -38.0, -30.0), fork], [radius, radius, radius * 0.95]),
-        "left_main": ([fork, (36.0, 4.0, -13.0), left_hilum], [main * 1.05, main, main * 0.85]),
-        "right_main": ([fork, (-8.0, -8.0, -24.0), right_hilum], [main * 1.05, main, main * 0.85]),
+        "left_main": _smooth([fork, (36.0, 6.0, -12.0), left_hilum], [main * 1.1, main, main * 0.85]),
+        "right_main": _smooth([fork, (-10.0, -6.0, -24.0), right_hilum], [main * 1.1, main, main * 0.85]),
         "left_upper": ([left_hilum, (62.0, 12.0, 2.0), (72.0, 0.0, 25.0)], [lobe, 6.0, thin]),
         "left_lower": (
             [left_hilum, (60.0, 33.0, -34.0), left_lower, (68.0, 42.0, -80.0)],
@@ -127,9 +126,7 @@ def paint_veins(canvas: Canvas, anatomy: Anatomy) -> None:
     """SVC with its tributaries, azygos, IVC and hepatic veins, with contrast as far down as it has run back."""
     signs, nuisance = anatomy.signs, anatomy.nuisance
     dense = nuisance.vena_cava_factor * nuisance.trunk_hu
-    for tube, hu in zip(
-        _upper_veins(signs, nuisance), (dense, dense, nuisance.venous_hu + 60.0), strict=True
-    ):
+    for tube, hu in zip(_upper_veins(signs, nuisance), (dense, dense, nuisance.venous_hu + 60.0), strict=True):
         canvas.tube(*tube, hu, label=0)
     azygos = signs.azygos_diameter_mm / 2
     canvas.tube(
@@ -164,44 +161,6 @@ def paint_airways(canvas: Canvas, nuisance: Nuisance) -> None:
         canvas.tube(*tube, -990.0)
 
 
-def vessel_tree(anatomy: Anatomy) -> list[tuple[Point, Point, float, float, float]]:
-    """Branches of arteries and veins within the lungs: start, end, radius at each, HU."""
-    nuisance = anatomy.nuisance
-    rng = np.random.default_rng([nuisance.texture_seed, 1])
-    tubes = pulmonary_arteries(anatomy.signs, nuisance)
-    veins_hu = max(nuisance.left_fraction * nuisance.trunk_hu, nuisance.venous_hu)
-    roots, sizes, values = [], [], []
-    for name, (points, radii) in tubes.items():
-        if name in ("trunk", "left_main", "right_main"):
-            continue
-        for point, radius in list(zip(points, radii, strict=True))[1:]:
-            for hu in (nuisance.trunk_hu, nuisance.trunk_hu, veins_hu):
-                roots.append(point)
-                sizes.append(min(0.62 * radius, 3.4))
-                values.append(hu)
-    branches: list[tuple[Point, Point, float, float, float]] = []
-    start, radius, blood = np.array(roots), np.array(sizes), np.array(values)
-    hilum = np.stack([np.sign(start[:, 0]) * 48.0, np.full(len(start), 12.0), np.full(len(start), -25.0)], axis=1)
-    for _ in range(4):
-        way = start - hilum
-        way /= np.linalg.norm(way, axis=1, keepdims=True) + 1e-6
-        way += 0.75 * rng.standard_normal(way.shape)
-        way /= np.linalg.norm(way, axis=1, keepdims=True)
-        end = start + way * (14.0 + 12.0 * rng.uniform(size=(len(start), 1)))
-        keep = cavity_depth_mm(end, nuisance) > 5.0
-        for a, b, size, value in zip(start[keep], end[keep], radius[keep], blood[keep], strict=True):
-            branches.append((_point(a), _point(b), float(size), float(size * 0.75), float(value)))
-        start, hilum = np.repeat(end[keep], 2, axis=0), np.repeat(hilum[keep], 2, axis=0)
-        radius, blood = np.repeat(radius[keep] * 0.72, 2), np.repeat(blood[keep], 2)
-    return branches
-
-
-def paint_lung_vessels(canvas: Canvas, anatomy: Anatomy) -> None:
-    """The branching pattern of the lungs; to be painted before all that lies beside them."""
-    for start, end, start_mm, end_mm, hu in vessel_tree(anatomy):
-        canvas.tube([start, end], [start_mm, end_mm], hu)
-
-
 def _outflow_tract(signs: StrainSigns, nuisance: Nuisance) -> Tube:
     """From the right ventricle to the trunk."""
     radius = signs.trunk_diameter_mm / 2
@@ -220,7 +179,7 @@ def _aorta(nuisance: Nuisance) -> list[Tube]:
     ]  # fmt: skip
     radii = [wide * r for r in (15.5, 16.5, 15.5, 14.5, 13.5, 13.0, 12.5, 12.0, 11.5, 11.0, 10.5, 9.0)]
     return [
-        (points, radii),
+        _smooth(points, radii),
         ([(-12.0, -16.0, 32.0), (-22.0, -8.0, 60.0), (-30.0, 0.0, 110.0)], [6.5, 6.0, 4.0]),
         ([(2.0, -4.0, 38.0), (16.0, 0.0, 65.0), (26.0, 4.0, 110.0)], [4.5, 4.0, 3.5]),
         ([(12.0, 10.0, 38.0), (26.0, 16.0, 62.0), (44.0, 14.0, 100.0)], [5.5, 5.0, 4.0]),
@@ -311,6 +270,14 @@ def _aside(point: Point, clot: Clot, radius: float) -> Point:
         point[1] + off * math.sin(clot.direction_rad),
         point[2],
     )
+
+
+def _smooth(points: Sequence[Point], radii: Sequence[float]) -> Tube:
+    """The same tube through twice as many points, bent like a spline instead of at corners."""
+    knots = np.arange(len(points))
+    fine = np.linspace(0.0, len(points) - 1.0, 2 * len(points) - 1)
+    line = CubicSpline(knots, np.array(points))(fine)
+    return [_point(point) for point in line], np.interp(fine, knots, radii).tolist()
 
 
 def _between(tube: Tube, part: float) -> Point:
