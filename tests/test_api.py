@@ -56,7 +56,7 @@ def test_evaluate_gives_each_models_auc_and_rates_on_the_test_studies() -> None:
 
 
 def test_evaluate_averages_the_risks_of_the_folds_models() -> None:
-    """Each fold alone ranks some pair wrong; their means 0.55 and 0.5 against 0.45 and 0.4 ranks all four right."""
+    """Each fold alone ranks some pair wrong; their means, 0.55 and 0.5 against 0.45 and 0.4, none."""
     table = pd.concat(
         [
             predictions("sanet", "test", [1, 1, 0, 0], [0.8, 0.2, 0.3, 0.1], fold=0),

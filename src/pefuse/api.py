@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from pefuse.report.results import RATES, ModelResult, summarise_scores
+from pefuse.report.results import RATES, summarise_scores
 from pefuse.report.run_folder import RunFolder
+from pefuse.report.tables import table1_numbers
 from pefuse.training import Run, RunConfig, resolve_config
 from pefuse.training import compare as compare_models
 from pefuse.training import fit as fit_model
@@ -81,22 +82,8 @@ def evaluate(predictions: Predictions) -> pd.DataFrame:
         truth={},
         cells=(),
     )
-    rows = {model.name: _measures(model) for model in summarise_scores(alone, inputs="").models}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-
-
-def _measures(model: ModelResult) -> dict[str, float | int | None]:
-    judged = model.test
-    auc = judged.auc if judged else None
-    rates = judged.rates if judged else {}
-    return {
-        "studies": model.studies,
-        "deaths": model.deaths,
-        "auc": auc.value if auc else None,
-        "auc_low": auc.low if auc else None,
-        "auc_high": auc.high if auc else None,
-        **{name: rates[name].value if name in rates else None for name in RATES},
-    }
+    columns = ["studies", "deaths", "auc", "auc_low", "auc_high", *RATES]
+    return table1_numbers(summarise_scores(alone, inputs="")).set_index("model")[columns]
 
 
 def _config(preset: str, settings: Mapping[str, Any] | None) -> RunConfig:

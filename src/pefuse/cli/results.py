@@ -27,13 +27,19 @@ def report(
 
 def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None:
     """Print Table 1 of a run, and where its report is (as the user named the folder)."""
-    from pefuse.report import table1
+    from pefuse.report import summarise, table1, table1_readable
+    from pefuse.report.results import load_results
 
-    table, page = table1(run), run / "report.html"
+    summarise(run)
+    results, page = load_results(run), run / "report.html"
+    assert results is not None  # just written
+    about = {"simulated": results.simulated, "studies": results.test_studies, "deaths": results.test_deaths}
     if json:
-        print_json({"run": str(run), "report": str(page), "seconds": seconds, "table1": table_rows(table)})
+        rows = table_rows(table1(run))
+        print_json({"run": str(run), "report": str(page), "seconds": seconds, **about, "table1": rows})
         return
-    print_table(table, title="Table 1. Death within 30 days, on the test studies")
-    print_lines("", RESEARCH_USE_ONLY, f"Report: {page}")
+    died = f"{results.test_studies} test studies, {results.test_deaths} deaths within {results.horizon_days} days"
+    print_table(table1_readable(run), title=f"Table 1: {died}")
+    print_lines("", f"{'Simulated data. ' if results.simulated else ''}{RESEARCH_USE_ONLY}", f"Report: {page}")
     if seconds is not None:
         print_lines(f"Time: {seconds:.0f} s")
