@@ -1,0 +1,214 @@
+"""A run folder, read back and checked: all that a report may know.
+
+    predictions.csv         needed: `PREDICTION_COLUMNS`, one row a study x model x seed x fold
+    cohort.json             name, simulated, horizon_days, studies, labelled, deaths, by_split, by_year, flow
+    config.yaml             the resolved config
+    environment.json        versions, cores, seeds, seconds of each stage
+    quarantine.csv          study_id, step, reason, remedy
+    cells/<key>/            manifest.json, history.csv, importance.csv
+    ideal.csv, truth.json   of a simulated cohort
+
+All but the predictions may be absent: the report then shows the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import yaml
+
+from pefuse.errors import RunError
+from pefuse.types import PREDICTION_COLUMNS
+
+__all__ = ["Cell", "RunFolder", "read_predictions", "read_run"]
+
+_Content = TypeVar("_Content")
+
+QUARANTINE_COLUMNS = ("study_id", "step", "reason", "remedy")
+IDEAL_COLUMNS = ("study_id", "ideal_risk_ct", "ideal_risk_ehr", "ideal_risk_both")
+HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_auc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One trained model of one fold and seed: how its training went and what it found important."""
+
+    model: str
+    seed: int
+    fold: int
+    status: str
+    seconds: float
+    best_epoch: int | None
+    history: pd.DataFrame | None = field(repr=False)  # HISTORY_COLUMNS
+    importance: pd.DataFrame | None = field(repr=False)  # model, feature, importance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """What a run saved. Tables that were not there are empty, mappings that were not there too."""
+
+    predictions: pd.DataFrame = field(repr=False)
+    cohort: dict[str, Any]
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    quarantine: pd.DataFrame = field(repr=False)
+    ideal: pd.DataFrame = field(repr=False)  # indexed by study_id
+    truth: dict[str, Any]
+    cells: tuple[Cell, ...]
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.cohort.get("simulated", False))
+
+    @property
+    def horizon_days(self) -> int:
+        return int(self.cohort.get("horizon_days", 30))
+
+    @property
+    def importance(self) -> pd.DataFrame:
+        """Mean importance of each feature over folds and seeds: model, feature, importance."""
+        parts = [cell.importance for cell in self.cells if cell.importance is not None]
+        if not parts:
+            return pd.DataFrame(columns=["model", "feature", "importance"])
+        table = pd.concat(parts, ignore_index=True)
+        # A feature that one fold's fit dropped counts there as 0, so the sum is divided by all folds.
+        folds = pd.Series([str(part["model"].iloc[0]) for part in parts if len(part)]).value_counts()
+        total = table.groupby(["model", "feature"], sort=True)["importance"].sum().reset_index()
+        total["importance"] /= total["model"].map(folds)
+        return total
+
+
+def read_run(folder: Path) -> RunFolder:
+    """Read and check a run folder.
+
+    Raises:
+        RunError: no such folder, no predictions in it, or a file in it that is damaged.
+    """
+    predictions = read_predictions(folder)
+    ideal = _optional(folder / "ideal.csv", _table(IDEAL_COLUMNS))
+    return RunFolder(
+        predictions=predictions,
+        cohort=_optional(folder / "cohort.json", _json_mapping) or {},
+        config=_optional(folder / "config.yaml", _yaml_mapping) or {},
+        environment=_optional(folder / "environment.json", _json_mapping) or {},
+        quarantine=_or_empty(_optional(folder / "quarantine.csv", _table(QUARANTINE_COLUMNS)), QUARANTINE_COLUMNS),
+        ideal=_or_empty(ideal, IDEAL_COLUMNS).set_index("study_id"),
+        truth=_optional(folder / "truth.json", _json_mapping) or {},
+        cells=tuple(_read_cell(path.parent) for path in sorted(folder.glob("cells/*/manifest.json"))),
+    )
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """The predictions of a run; rows whose outcome is not known are left out.
+
+    Raises:
+        RunError: not there, damaged, or against their contract.
+    """
+    if not folder.is_dir():
+        raise RunError("There is no such run folder. Name the one given to `pefuse compare --out`.")
+    table = _optional(folder / "predictions.csv", _table(PREDICTION_COLUMNS))
+    if table is None:
+        raise RunError(
+            "The folder has no predictions.csv: it is not a run, or its training has not finished. "
+            "Run `pefuse compare` again; it goes on where it stopped."
+        )
+    table = table[table["label"].notna()]
+    _check_predictions(table)
+    return table
+
+
+def _check_predictions(table: pd.DataFrame) -> None:
+    if table.empty:
+        raise RunError("predictions.csv has no row with a known outcome: there is nothing to report.")
+    if not table["label"].isin((0, 1)).all():
+        raise RunError("predictions.csv: a label is neither 0 nor 1. Run `pefuse compare` again in a new folder.")
+    if strange := sorted(set(table["split"].astype(str)) - {"train", "validation", "test"}):
+        raise RunError(f'predictions.csv: the split "{strange[0]}" is none of train, validation, test.')
+    known = table["risk"].dropna()
+    if not known.between(0, 1).all():
+        raise RunError(f"predictions.csv: risks run from {known.min():g} to {known.max():g}, not within [0, 1].")
+    keys = ["study_id", "model", "seed", "fold", "split"]
+    if (twice := table.duplicated(keys)).any():
+        row = table[twice].iloc[0]
+        raise RunError(
+            f"predictions.csv: study {row['study_id']} stands twice in {row['model']}, fold {row['fold']}."
+        )
+    straddling = set(table.loc[table["split"] == "test", "study_id"]) & set(
+        table.loc[table["split"] != "test", "study_id"]
+    )
+    if straddling:
+        raise RunError(
+            f"predictions.csv: study {min(straddling)} is a test study and also trained on or validated with. "
+            "Its results would not be honest: check the folds."
+        )
+
+
+def _read_cell(folder: Path) -> Cell:
+    manifest = _optional(folder / "manifest.json", _json_mapping) or {}
+    try:
+        model, seed, fold = str(manifest["model"]), int(manifest["seed"]), int(manifest["fold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The manifest of cell {folder.name} is damaged: remove the cell and run again.") from error
+    best = manifest.get("best_epoch")
+    importance = _optional(folder / "importance.csv", _table(("feature", "importance")))
+    return Cell(
+        model=model,
+        seed=seed,
+        fold=fold,
+        status=str(manifest.get("status", "")),
+        seconds=float(manifest.get("seconds") or 0.0),
+        best_epoch=int(best) if best is not None else None,
+        history=_optional(folder / "history.csv", _table(HISTORY_COLUMNS)),
+        importance=importance.assign(model=model) if importance is not None else None,
+    )
+
+
+def _optional(path: Path, read: Callable[[Path], _Content]) -> _Content | None:
+    """What `read` makes of a file; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        detail = f": {error}" if isinstance(error, _MissingColumnError) else " cannot be read."
+        raise RunError(
+            f"{path.name} of the run{detail} The run is damaged: run `pefuse compare` again."
+        ) from error
+
+
+class _MissingColumnError(ValueError):
+    """A table lacks a column that its contract promises."""
+
+
+def _table(columns: tuple[str, ...]) -> Callable[[Path], pd.DataFrame]:
+    def read(path: Path) -> pd.DataFrame:
+        table = pd.read_csv(path, dtype={"study_id": str, "model": str, "feature": str}, keep_default_na=True)
+        for column in columns:
+            if column not in table.columns:
+                raise _MissingColumnError(f'the column "{column}" is missing.')
+        return table
+
+    return read
+
+
+def _or_empty(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame:
+    return table if table is not None else pd.DataFrame(columns=list(columns))
+
+
+def _json_mapping(path: Path) -> dict[str, Any]:
+    return _mapping(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _yaml_mapping(path: Path) -> dict[str, Any]:
+    return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _mapping(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError("not a mapping")
+    return content

@@ -1,0 +1,75 @@
+"""What the page says in words: the findings that need a warning, and the limits of this run."""
+
+from __future__ import annotations
+
+import re
+
+from pefuse.report.results import ModelResult, Results
+from pefuse.report.tables import format_estimate, format_number
+
+__all__ = ["counted", "drop_sentence", "dropped_models", "limits", "without_paths"]
+
+ENOUGH_DEATHS = 100
+"""Below this many deaths, external validation is imprecise (Collins, Ogundimu & Altman 2016)."""
+
+# A word that begins as an absolute path of Unix or Windows does and has a second slash: not "mg/dL", not "/HPF".
+_PATH = re.compile(r"(?<![\w.])(?:~[/\\]|[A-Za-z]:[/\\]|[/\\]{1,2}(?=[^\s/\\]+[/\\]))[^\s'\",;()]+")
+
+
+def without_paths(text: str) -> str:
+    """The text with absolute paths cut out: they tell of users and machines, and a report travels."""
+    return _PATH.sub("(path)", text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 death`, `10 deaths`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}".replace(",", "\u202f")
+
+
+def dropped_models(results: Results) -> list[ModelResult]:
+    """Models whose test AUC lies below the validation AUC by more than chance explains; never the ideal ones."""
+    return [model for model in results.models if model.dropped and model.family != "ideal"]
+
+
+def limits(results: Results, *, seeds: int) -> list[str]:
+    """What to know before believing a number of this run, the gravest first."""
+    deaths, survivors = results.test_deaths, results.test_studies - results.test_deaths
+    notes = []
+    if results.simulated:
+        notes.append("All patients are simulated. The numbers tell how methods behave, nothing about people.")
+    if deaths < ENOUGH_DEATHS and deaths and survivors:
+        notes.append(
+            f"Only {counted(deaths, 'death')} among {results.test_studies} test studies: "
+            f"one death called otherwise moves sensitivity by {1 / deaths:.2f}, and intervals are wide. "
+            f"{ENOUGH_DEATHS} deaths or more are advised for a sound external validation."
+        )
+    if problems := [model for model in results.models if model.problem]:
+        notes.append("Not judged: " + "; ".join(f"{model.label} ({model.problem})" for model in problems) + ".")
+    fewer = [
+        m for m in results.models if not m.problem and m.family != "ideal" and m.studies < results.test_studies
+    ]
+    if fewer:
+        listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
+        notes.append(f"Some models could not judge all test studies, for want of a scan or a record: {listed}.")
+    notes.append(
+        "Validation studies chose each network's stopping epoch and all thresholds, so validation AUCs are a "
+        "little too good. Pooling them over folds mixes models, which makes them a little too bad."
+    )
+    if seeds <= 1:
+        notes.append("One seed only: how much a result owes to the luck of initialisation cannot be seen.")
+    notes.append(
+        "Risks are the models' own. Training weights deaths more than survivors, which shifts risks upwards: "
+        "look at calibration before reading a risk as a percentage."
+    )
+    notes.append(
+        "The paper's figures come from other, private patients (72 test studies, 10 deaths). "
+        "They stand beside for orientation and are no target."
+    )
+    return notes
+
+
+def drop_sentence(model: ModelResult) -> str:
+    """`SANet (scan): 0.95 on validation, 0.61 on test, a drop of 0.34 [0.20–0.47]`."""
+    validation = format_number(model.validation_auc.value if model.validation_auc else None)
+    test = format_number(model.test.auc.value if model.test else None)
+    return f"{model.label}: {validation} on validation, {test} on test, a drop of {format_estimate(model.drop)}"
