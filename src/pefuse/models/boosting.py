@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -131,9 +132,13 @@ class BoostedTrees:
     def save(self, path: Path) -> None:
         """Write trees and config as one XGBoost JSON file, whole or not at all."""
         booster = self._fitted()
-        booster.set_attr(
-            pefuse=json.dumps({"config": config_to_json(self.config), "weight": self.positive_weight})
-        )
+        booster.set_attr(pefuse=None)
+        own = {
+            "config": config_to_json(self.config),
+            "weight": self.positive_weight,
+            "digest": _digest(json.loads(booster.save_raw("json"))),
+        }
+        booster.set_attr(pefuse=json.dumps(own))
         with atomic_file(path) as partial:
             partial.write_bytes(bytes(booster.save_raw("json")))
 
@@ -145,13 +150,17 @@ class BoostedTrees:
             RunError: the file is damaged, or not one of ours.
         """
         try:
-            booster = xgboost.Booster(model_file=bytearray(path.read_bytes()))
-            saved: Any = json.loads(booster.attr("pefuse") or "")
-            model = cls(config_from_json(BoostedTreesConfig, saved["config"]))
-            model.positive_weight = float(saved["weight"])
-        except (OSError, xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
+            raw = path.read_bytes()
+            content: Any = json.loads(raw)
+            own: Any = json.loads(content["learner"]["attributes"].pop("pefuse"))
+            model = cls(config_from_json(BoostedTreesConfig, own["config"]))
+            model.positive_weight = float(own["weight"])
+            # XGBoost ends the whole process on some damaged files, so it only gets to see what we wrote.
+            if own["digest"] != _digest(content):
+                raise ValueError("the trees are not those that were saved")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
             raise RunError("The saved boosted trees cannot be read: the file is damaged or not ours.") from error
-        model._booster = booster
+        model._booster = xgboost.Booster({"nthread": model._threads()}, model_file=bytearray(raw))
         return model
 
     def _parameters(self) -> dict[str, Any]:
@@ -191,6 +200,11 @@ class BoostedTrees:
         if self._booster is None:
             raise UsageError("The boosted trees are not fitted yet: call fit first.")
         return self._booster
+
+
+def _digest(content: Any) -> str:
+    """A hash of what a JSON file says, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _rows(values: ArrayLike) -> NDArray[np.float32]:

@@ -162,7 +162,8 @@ class PcaReduction:
         kept = min(int(pca.n_components_), self.config.most or int(pca.n_components_))
         self._fitted = {
             "mean": pca.mean_.astype(np.float64),  # (D,)
-            "components": pca.components_[:kept].astype(np.float64),  # (K, D)
+            # In C order: safetensors writes an array in Fortran order as if it were in C order.
+            "components": np.array(pca.components_[:kept], dtype=np.float64, order="C"),  # (K, D)
             "explained_share": pca.explained_variance_ratio_[:kept].astype(np.float64),  # (K,)
         }
         return self

@@ -1,0 +1,223 @@
+"""Intermediate fusion: its parts in order, absent modalities, and the loss reaching both encoders."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from pefuse.errors import UsageError
+from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, IntermediateFusion
+from pefuse.models.reduction import make_reducer
+from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.tabnet import TabNet, TabNetConfig
+
+SMALL = IntermediateConfig(image_dim=8, ehr_dim=6, components=4, image_tokens=5, ehr_tokens=3)
+REDUCTIONS = ("none", "pca", "bilinear")
+
+
+def embeddings(number: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return 3 * torch.randn(number, 8, generator=generator) + 1, torch.randn(number, 6, generator=generator)
+
+
+def fitted(**changes: str) -> IntermediateFusion:
+    torch.manual_seed(0)
+    fusion = IntermediateFusion(dataclasses.replace(SMALL, **changes)).eval()
+    image, ehr = embeddings(30, seed=1)
+    fusion.fit_normalisation(image, ehr)
+    if fusion.config.reduction == "pca":
+        fusion.set_reduction(make_reducer("pca", components=4).fit(fusion.normalised(image, ehr).detach().numpy()))
+    return fusion
+
+
+def end_to_end(reduction: str = "bilinear") -> EndToEndFusion:
+    torch.manual_seed(0)
+    narrow = SANetConfig.demo(
+        stem_channels=8, growth=4, embedding_dim=8, embedding_activation="none", head_dropout=0.0
+    )
+    return EndToEndFusion(
+        SANet(narrow),
+        TabNet(TabNetConfig(input_dim=10, n_d=6, normalisation="layer")),
+        fitted(reduction=reduction),
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_outputs_have_their_shapes(reduction):
+    fusion = fitted(reduction=reduction)
+
+    out = fusion(*embeddings(5))
+
+    width = {"none": 14, "pca": 4, "bilinear": 6}[reduction]
+    assert fusion.config.fused_dim == width
+    assert out.logit.shape == (5,)
+    assert out.fused.shape == (5, width)
+    assert out.masks.shape == (3, 5, width)
+    assert out.sparsity_loss.shape == ()
+    assert (out.attention is None) == (reduction != "bilinear")
+    if out.attention is not None:
+        assert out.attention.shape == (5, 1, 5, 3)
+
+
+def test_pca_row_is_normalise_concatenate_project():
+    """The paper's order, written with the reducer itself."""
+    fusion = fitted(reduction="pca")
+    train_image, train_ehr = embeddings(30, seed=1)
+    image, ehr = embeddings(4)
+
+    def scaled(x: Tensor, like: Tensor) -> Tensor:
+        return (x - like.mean(dim=0)) / like.std(dim=0, unbiased=False)
+
+    train = torch.cat([scaled(train_image, train_image), scaled(train_ehr, train_ehr)], dim=1)
+    rows = torch.cat([scaled(image, train_image), scaled(ehr, train_ehr)], dim=1)
+    expected = make_reducer("pca", components=4).fit(train.numpy()).transform(rows.numpy())
+    torch.testing.assert_close(fusion(image, ehr).fused.double(), torch.tensor(expected), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("normalise", "length"), [("l2", 1.0), ("layer", 8**0.5)])
+def test_row_wise_normalisation(normalise, length):
+    """To length 1; or to mean 0 and deviation 1 over 8 numbers, which is length √8."""
+    both = fitted(normalise=normalise, reduction="none").normalised(*embeddings(5))
+
+    torch.testing.assert_close(both[:, :8].norm(dim=1), torch.full((5,), length), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("normalise", ["standard", "l2", "layer"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_what_an_absent_modality_holds_does_not_matter(reduction, normalise):
+    """Garbage and NaN give the same answer, and every gradient stays finite."""
+    fusion = fitted(reduction=reduction, normalise=normalise)
+    image, ehr = embeddings(4)
+    has_image, has_ehr = torch.tensor([True, False, True, False]), torch.tensor([True, True, False, False])
+    other_image, other_ehr = image.clone(), ehr.clone()
+    other_image[~has_image], other_ehr[~has_ehr] = torch.nan, 1e6
+    other_image.requires_grad_()
+
+    out, other = fusion(image, ehr, has_image, has_ehr), fusion(other_image, other_ehr, has_image, has_ehr)
+    other.logit.sum().backward()
+
+    torch.testing.assert_close(other.logit, out.logit)
+    torch.testing.assert_close(out.logit[0], fusion(image, ehr).logit[0])
+    assert other_image.grad[~has_image].eq(0).all()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in fusion.parameters())
+    assert fusion.no_image.grad.abs().sum() > 0 or reduction == "bilinear"
+
+
+def test_absent_image_takes_no_attention():
+    fusion = fitted(reduction="bilinear")
+
+    out = fusion(*embeddings(2), torch.tensor([True, False]))
+
+    torch.testing.assert_close(out.attention.sum(dim=(2, 3)), torch.tensor([[1.0], [0.0]]))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_batch_gives_what_its_cases_give_one_by_one(reduction):
+    fusion, (image, ehr) = fitted(reduction=reduction), embeddings(4)
+
+    together = fusion(image, ehr).logit
+    alone = torch.cat([fusion(image[i : i + 1], ehr[i : i + 1]).logit for i in range(4)])
+
+    torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_weights_come_back_through_safetensors_with_what_was_fitted(reduction):
+    fusion, fresh = (
+        fitted(reduction=reduction),
+        IntermediateFusion(dataclasses.replace(SMALL, reduction=reduction)),
+    )
+
+    fresh.load_state_dict(load(save(fusion.state_dict())))
+
+    assert torch.equal(fresh.eval()(*embeddings(3)).logit, fusion(*embeddings(3)).logit)
+
+
+def test_forgotten_or_foreign_reduction_is_refused():
+    fresh = IntermediateFusion(SMALL)
+    with pytest.raises(UsageError, match="not fitted"):
+        fresh(*embeddings(3))
+    with pytest.raises(UsageError, match="14 numbers to 3; this fusion needs 14 to 4"):
+        fresh.set_reduction(make_reducer("pca", components=3).fit(torch.randn(9, 14).numpy()))
+    with pytest.raises(UsageError, match="takes no fitted"):
+        fitted(reduction="none").set_reduction(make_reducer("none").fit(torch.randn(9, 14).numpy()))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_gradient_reaches_both_encoders_at_batch_two(reduction):
+    """From the fused logit alone, to the first layer of each."""
+    model = end_to_end(reduction).train()
+
+    model(torch.randn(2, 1, 32, 32, 32), torch.randn(2, 10)).logit.sum().backward()
+
+    for first in (model.image_encoder.stem[0].weight, model.ehr_encoder.shared[0].weight):
+        assert first.grad.abs().max() > 1e-8
+
+
+def test_end_to_end_equals_its_parts():
+    model = end_to_end().eval()
+    scan, record = torch.randn(2, 1, 32, 32, 32), torch.randn(2, 10)
+
+    out = model(scan, record)
+
+    image, ehr = model.image_encoder(scan), model.ehr_encoder(record)
+    torch.testing.assert_close(out.logit, model.fusion(image.embedding, ehr.embedding).logit)
+    torch.testing.assert_close(out.image_logit, image.logit)
+    torch.testing.assert_close(out.ehr_logit, ehr.logit)
+
+
+def test_encoders_see_only_the_rows_that_have_their_modality():
+    """Each row as it would be alone; a logit that nobody gave is NaN; a NaN scan does no harm."""
+    model = end_to_end().eval()
+    scan, record = torch.randn(3, 1, 32, 32, 32), torch.randn(3, 10)
+    has_image, has_ehr = torch.tensor([True, False, True]), torch.tensor([False, True, True])
+    scan[1], record[0] = torch.nan, torch.nan
+
+    out = model(scan, record, has_image, has_ehr)
+    (out.logit.sum() + out.image_logit[has_image].sum() + out.ehr_logit[has_ehr].sum()).backward()
+
+    assert out.image_logit.isnan().tolist() == [False, True, False]
+    assert out.ehr_logit.isnan().tolist() == [True, False, False]
+    assert out.image.logit.shape == out.ehr.logit.shape == (2,)
+    for row in range(3):
+        alone = model(
+            scan[row : row + 1], record[row : row + 1], has_image[row : row + 1], has_ehr[row : row + 1]
+        ).logit
+        torch.testing.assert_close(out.logit[row : row + 1], alone)
+    assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
+
+
+def test_learns_ten_pairs_that_need_both():
+    """Dies if image and record agree in sign: neither alone says anything."""
+    image, ehr = embeddings(10, seed=5)
+    image = (image - 1) / 3
+    label = (image[:, 0] * ehr[:, 0] > 0).float()
+    torch.manual_seed(0)
+    head = TabNetConfig(input_dim=6, n_steps=1, n_independent=1, normalisation="layer")
+    fusion = IntermediateFusion(dataclasses.replace(SMALL, reduction="bilinear", head=head)).eval()  # no dropout
+    optimiser = torch.optim.Adam(fusion.parameters(), lr=0.02)
+
+    for _ in range(120):
+        optimiser.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(fusion(image, ehr).logit, label)
+        loss.backward()
+        optimiser.step()
+
+    assert loss < 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_dim": 0}, "image_dim is 0"),
+        ({"components": 15}, "15 PCA components are too many for 14"),
+        ({"head": TabNetConfig(input_dim=5)}, "takes 5 columns, but 'pca' gives 4"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(SMALL, **changes)
