@@ -104,7 +104,7 @@ def run_monai(folder: Path) -> Times:
         [
             LoadImage(reader=PydicomReader, image_only=True),
             EnsureChannelFirst(),
-            Orientation(axcodes="RAS", labels=None),
+            Orientation(axcodes="RAS"),
             Spacing(pixdim=(1.0, 1.0, 1.0)),
             Resize((128, 128, 128)),
         ]
