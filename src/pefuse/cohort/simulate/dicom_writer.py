@@ -6,6 +6,7 @@ All identifiers follow from the seed: the same request gives the same bytes.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-__all__ = ["SCANNERS", "Scanner", "Series", "StudyHeader", "write_series"]
+__all__ = ["SCANNERS", "Scanner", "Series", "StudyHeader", "choose_scanner", "write_series"]
 
 IMPLEMENTATION_UID = generate_uid(entropy_srcs=["pefuse", "simulator"])
 LOWEST_HU, HIGHEST_HU = -1024, 3071
@@ -97,6 +98,15 @@ class Series:
     pixel_mm: tuple[float, float]  # between rows, between columns
     thickness_mm: float
     contrast: bool = True
+
+
+def choose_scanner(*, site: str, seed: int) -> Scanner:
+    """The scanner of a study: a site has two of them; without a site any may come."""
+    rng = np.random.default_rng([seed, 20])
+    if not site:
+        return SCANNERS[int(rng.integers(len(SCANNERS)))]
+    first = zlib.crc32(site.encode()) % len(SCANNERS)
+    return SCANNERS[(first + int(rng.integers(2))) % len(SCANNERS)]
 
 
 def write_series(series: Series, study: StudyHeader, *, folder: Path, names: Sequence[str]) -> None:

@@ -98,8 +98,8 @@ def _places_in_lungs(nuisance: Nuisance, rng: np.random.Generator) -> NDArray[np
 
 def _within(canvas: Canvas, branches: Branches) -> Branches:
     """Only the branches that touch the canvas's slices."""
-    low = float(canvas.z.min()) - 10.0
-    high = float(canvas.z.max()) + 10.0
+    margin = FIRST_RADIUS_MM * 2 + canvas.grid.spacing_mm[0] / canvas.pose.scale
+    low, high = float(canvas.z.min()) - margin, float(canvas.z.max()) + margin
     lower = np.minimum(branches.start[:, 2], branches.end[:, 2])
     upper = np.maximum(branches.start[:, 2], branches.end[:, 2])
     keep = (upper > low) & (lower < high)

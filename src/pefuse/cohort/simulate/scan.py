@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from pefuse.cohort.simulate.anatomy import Anatomy, draw_anatomy
 from pefuse.cohort.simulate.canvas import Grid
-from pefuse.cohort.simulate.dicom_writer import SCANNERS, Scanner, Series, StudyHeader, write_series
+from pefuse.cohort.simulate.dicom_writer import Scanner, Series, StudyHeader, choose_scanner, write_series
 from pefuse.cohort.simulate.phantom import Phantom, draw_phantom, expose, scan_grid
 from pefuse.storage import atomic_file, atomic_folder
 from pefuse.types import Volume
@@ -69,7 +68,7 @@ def simulate_scan(request: ScanRequest) -> SimulatedScan:
     nuisance = anatomy.nuisance
     grid = scan_grid(nuisance, matrix=request.matrix, slices=request.slices, full_size=request.full_size)
     phantom = draw_phantom(anatomy, grid)
-    scanner = _scanner(request)
+    scanner = choose_scanner(site=request.site, seed=request.seed)
     hu = expose(phantom, nuisance, blur_mm=scanner.soft_blur_mm, noise_hu=nuisance.noise_hu, seed=10)
     return SimulatedScan(
         volume=Volume(hu=_whole(hu), affine=grid.affine),
@@ -98,15 +97,6 @@ def write_scan(request: ScanRequest, *, folder: Path, truth_mask: Path) -> None:
             own, names = names[: len(series.hu)], names[len(series.hu) :]
             write_series(series, study, folder=partial, names=own)
     _write_mask(scan.labels, scan.phantom.grid, truth_mask)
-
-
-def _scanner(request: ScanRequest) -> Scanner:
-    """The scanner of a study: a site has two of them; without a site any may come."""
-    rng = np.random.default_rng([request.seed, 20])
-    if not request.site:
-        return SCANNERS[int(rng.integers(len(SCANNERS)))]
-    first = zlib.crc32(request.site.encode()) % len(SCANNERS)
-    return SCANNERS[(first + int(rng.integers(2))) % len(SCANNERS)]
 
 
 def _study_header(request: ScanRequest, scanner: Scanner) -> StudyHeader:
