@@ -77,9 +77,9 @@ def last_of_each(
     """Positions of the latest entry of each (place, row); of two at one moment the larger value."""
     if len(rows) == 0:
         return np.zeros(0, dtype=np.intp)
-    order = np.lexsort((values, times, rows, places))
-    cell = np.stack([places[order], rows[order]])
-    is_last = np.append(np.any(cell[:, 1:] != cell[:, :-1], axis=0), True)
+    cell = places * (int(rows.max()) + 1) + rows
+    order = np.lexsort((values, times, cell))
+    is_last = np.append(cell[order][1:] != cell[order][:-1], True)
     return np.asarray(order[is_last])
 
 
@@ -95,7 +95,6 @@ LATERAL (SELECT CASE WHEN abs(value) < {LARGEST:.0f} THEN
     epoch_us(events.time)::HUGEINT * 18446744073709551616 + round(value * 1e6)::BIGINT END AS moment)
 WHERE NOT told
 GROUP BY ALL
-ORDER BY study, code
 """
 
 TOLD_SQL = """
@@ -124,6 +123,7 @@ def _database(events: Path, memory_limit: str) -> Iterator[Any]:
             "preserve_insertion_order": False,
         }
         with duckdb.connect(":memory:", config=config) as database:
+            database.sql("SET enable_progress_bar = false")
             try:
                 _add_events(database, events)
                 yield database

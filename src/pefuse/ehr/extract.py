@@ -224,9 +224,13 @@ def _marks(events: EventsBefore) -> _Entries:
     )
     places = to_place[latest["code"].to_numpy(dtype=np.intp)]
     rows = latest["study"].to_numpy(dtype=np.intp)
-    cells = np.unique(np.stack([places, rows]), axis=1) if len(rows) else np.zeros((2, 0), dtype=np.intp)
+    count = int(rows.max()) + 1 if len(rows) else 1
+    cells = np.unique(places * count + rows)  # several codes may set one mark
     return _Entries(
-        columns=[columns[key] for key in used], rows=cells[1], places=cells[0], values=np.ones(cells.shape[1])
+        columns=[columns[key] for key in used],
+        rows=cells % count,
+        places=cells // count,
+        values=np.ones(len(cells)),
     )
 
 

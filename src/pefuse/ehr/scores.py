@@ -235,11 +235,7 @@ def _state(
 
     NaN where the study has no event at all.
     """
-    codes = [
-        place
-        for place, known in enumerate(events.meanings)
-        if known.kind == "diagnosis" and name in known.concepts
-    ]
+    codes = [place for place, known in enumerate(events.meanings) if name in known.concepts]
     latest = events.latest
     rows = latest["study"].to_numpy(dtype=np.intp)
     told = latest["code"].isin(codes).to_numpy() & ~(latest["value"] == 0).to_numpy()

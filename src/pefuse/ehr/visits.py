@@ -73,7 +73,15 @@ def _paired(events: pd.DataFrame) -> pd.DataFrame:
     is_open = ~same & (open_for <= LONGEST_OPEN_DAYS)
     end = edges["time"].mask(ended, following["time"]).mask(is_open, edges["index_time"])
     stays = edges[["study", "setting", "index_time"]].assign(start=edges["time"], end=end, open=is_open)
-    return stays[edges["edge"] == "start"]
+    return pd.concat([stays[edges["edge"] == "start"], _endings(edges)], ignore_index=True)
+
+
+def _endings(edges: pd.DataFrame) -> pd.DataFrame:
+    """Ends that tell their days and have no start, as where the record begins in the middle of a stay."""
+    before = edges[["study", "setting", "edge"]].shift(1)
+    same = (before["study"] == edges["study"]) & (before["setting"] == edges["setting"])
+    alone = (edges["edge"] == "end") & edges["number"].notna() & ~(same & (before["edge"] == "start"))
+    return _single(edges[alone].assign(edge="days"))
 
 
 def _single(events: pd.DataFrame) -> pd.DataFrame:

@@ -62,6 +62,8 @@ def code_rows(codes: pd.DataFrame) -> dict[str, CodeRow]:
 def meaning(code: str, declared: Mapping[str, CodeRow]) -> CodeMeaning:
     """What `code` means, by the cohort's `declared` codes first and by the shipped tables after."""
     row = declared.get(code, CodeRow())
+    if code in _NEVER:
+        return CodeMeaning(code=code, key=code, kind="", name=code)
     kind = row.kind or _kind_of_concept(row.concept) or _shipped_kind(code)
     if kind == "medication":
         return _medication(code, row)
@@ -81,10 +83,8 @@ def _measurement(code: str, row: CodeRow, kind: str) -> CodeMeaning:
         return CodeMeaning(
             code=code, key=known.name, kind=known.kind, concepts=(known.name,), unit=unit, name=known.label
         )
-    if known is not None:  # a measurement of a state, such as altered mental status as 0 or 1
-        return CodeMeaning(
-            code=code, key=known.name, kind="diagnosis", concepts=(known.name,), name=known.label, tail=_tail(code)
-        )
+    if known is not None:  # a state told by a number, such as altered mental status as 0 or 1
+        return CodeMeaning(code=code, key=known.name, kind=kind, concepts=(known.name,), name=known.label)
     system, tail = _system(code)
     name = row.description or concept.replace("_", " ") or f"{system} {tail.split('//')[0]}".strip()
     return CodeMeaning(code=code, key=concept or code, kind=kind, unit=unit, name=name, tail=_tail(code))
@@ -131,6 +131,8 @@ def _fact(code: str, row: CodeRow, kind: str) -> CodeMeaning:
     label = concepts()[topic].label if named else topic.replace("_", " ")
     return CodeMeaning(code=code, key=topic, kind=kind, concepts=named, name=label, tail=tail)
 
+
+_NEVER = ("MEDS_BIRTH", "MEDS_DEATH")  # told by studies.csv, and a death is what we predict
 
 _SETTINGS = {
     "IN": "in",
