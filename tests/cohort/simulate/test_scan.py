@@ -190,9 +190,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 
 @pytest.mark.slow
 def test_strain_can_be_learned_from_a_coarse_volume():
-    """Ridge regression on windowed volumes of 16 x 16 x 16, 200 scans: it explains most of 80 others' strain."""
+    """Ridge regression on windowed volumes of 16 x 16 x 16, 150 scans: it explains most of 60 others' strain."""
     rng = np.random.default_rng(0)
-    strain, burden = rng.standard_normal((2, 280))
+    strain, burden = rng.standard_normal((2, 210))
     volumes = []
     for seed, (s, b) in enumerate(zip(strain, burden, strict=True)):
         scan = simulate_scan(
@@ -202,11 +202,11 @@ def test_strain_can_be_learned_from_a_coarse_volume():
         )
         window = np.clip((scan.volume.hu.astype(np.float32) + 150) / 600, 0, 1)
         volumes.append(window.reshape(16, 2, 16, 4, 16, 4).mean(axis=(1, 3, 5)).ravel())
-    train, test = slice(0, 200), slice(200, 280)
+    train, test = slice(0, 150), slice(150, 210)
     centred = np.array(volumes) - np.mean(volumes[train], axis=0)
     kernel = centred @ centred.T
-    weights = np.linalg.solve(kernel[train, train] + np.eye(200), strain[train] - strain[train].mean())
+    weights = np.linalg.solve(kernel[train, train] + np.eye(150), strain[train] - strain[train].mean())
     predicted = kernel[test, train] @ weights + strain[train].mean()
     unexplained = ((predicted - strain[test]) ** 2).mean() / strain[test].var()
 
-    assert 1 - unexplained > 0.65
+    assert 1 - unexplained > 0.6
