@@ -15,3 +15,14 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real test files are not here: set PEFUSE_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small simulated cohort with scans and record; read it, never write into it."""
+    from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
+
+    folder = tmp_path_factory.mktemp("toy") / "cohort"
+    config = SimulationConfig(patients=50, prevalence=0.25, seed=3, matrix=48, slices=40)
+    simulate_cohort(folder, config=config)
+    return folder

@@ -74,6 +74,8 @@ class RecordModel(_Part):
     network: _TabNet = TabNetConfig(input_dim=1)
     loop: LoopConfig = LoopConfig()
     sparsity_weight: float = Field(default=1e-3, ge=0)
+    screen: int = Field(default=0, ge=0)  # columns kept by models/screening.py; 0: all
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # share of a case's columns hidden at each training step
 
 
 class Intermediate(_Part):

@@ -96,6 +96,7 @@ class CaseSource:
     scans: ScanArrays | None = None
     normalisation: ScanNormalisation | None = None
     augmentation: AugmentationConfig | None = None
+    ehr_dropout: float = 0.0
 
     def __len__(self) -> int:
         return len(self.study_ids)
@@ -106,7 +107,7 @@ class CaseSource:
         image = self._image(rows, generator)
         return Batch(
             image=image,
-            ehr=torch.zeros(count, 0) if self.ehr is None else torch.from_numpy(self.ehr[rows]),
+            ehr=self._ehr(rows, generator),
             has_image=torch.full((count,), image.shape[1] > 0),
             has_ehr=torch.full((count,), self.ehr is not None),
             label=torch.from_numpy(self.labels[rows]),
@@ -121,6 +122,16 @@ class CaseSource:
         if generator is None or self.augmentation is None:
             return image
         return augment(image, draw_augmentation(len(rows), self.augmentation, generator))
+
+    def _ehr(self, rows: NDArray[np.int64], generator: torch.Generator | None) -> Tensor:
+        if self.ehr is None:
+            return torch.zeros(len(rows), 0)
+        ehr = torch.from_numpy(self.ehr[rows])
+        if generator is None or not self.ehr_dropout:
+            return ehr
+        # A hidden column reads as the mean (a number) or as not set (a mark).
+        shown = torch.rand(ehr.shape, generator=generator) >= self.ehr_dropout
+        return ehr * shown / (1 - self.ehr_dropout)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All cases in order, not augmented."""

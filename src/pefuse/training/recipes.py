@@ -27,6 +27,7 @@ from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, Intermediat
 from pefuse.models.late import WeightedAverage
 from pefuse.models.reduction import PcaConfig, PcaReduction
 from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.screening import screen_columns
 from pefuse.models.tabnet import TabNet, TabNetConfig, importance
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellResult, CellStore
@@ -135,11 +136,12 @@ def _scan(row: Row, key: CellKey, context: CellContext) -> CellResult:
 
 
 def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
-    """TabNet on the scaled features."""
+    """TabNet on the scaled features that pass the screening."""
     settings = context.config.tabnet
     sources = {split: context.data.source(split, scan=False, record=True) for split in SPLITS}
-    width = sources["train"].ehr.shape[1]  # type: ignore[union-attr]
-    network = replace(settings.network, input_dim=width)
+    columns = screen_columns(_ehr(sources["train"]), sources["train"].labels, keep=settings.screen)
+    sources = _screened(sources, columns, dropout=settings.dropout)
+    network = replace(settings.network, input_dim=len(columns))
     module = TabNet(network)
 
     def loss(net: nn.Module, batch: Batch, weight: Tensor) -> Tensor:
@@ -155,10 +157,25 @@ def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
             "architecture": "tabnet",
             "network": config_to_json(network),
             "record": context.data.preparation.to_json(),
+            "columns": columns.tolist(),
         },
     )  # fmt: skip
-    names = [column.name for column in context.data.preparation.columns]
+    names = [context.data.preparation.columns[column].name for column in columns]
     return replace(result, importance=_importance(names, _mask_importance(module, sources["test"])))
+
+
+def _ehr(source: CaseSource) -> NDArray[np.float32]:
+    assert source.ehr is not None
+    return source.ehr
+
+
+def _screened(
+    sources: dict[str, CaseSource], columns: NDArray[np.intp], *, dropout: float
+) -> dict[str, CaseSource]:
+    return {
+        split: replace(source, ehr=_ehr(source)[:, columns], ehr_dropout=dropout)
+        for split, source in sources.items()
+    }
 
 
 def _train_encoder(
@@ -321,6 +338,8 @@ def _end_to_end(
         split: context.data.source(split, scan=True, record=True, augmentation=context.config.sanet.augmentation)
         for split in SPLITS
     }
+    columns = np.array(context.store.model(replace(key, model=row.needs[1]))[0]["columns"])
+    sources = _screened(sources, columns, dropout=context.config.tabnet.dropout)
     task = _end_to_end_task(settings)
     rates = [
         ([*image.parameters(), *ehr.parameters()], settings.encoder_rate),

@@ -1,0 +1,175 @@
+"""A whole comparison on a small cohort, and what becomes of it when it is interrupted or the data lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pefuse.cohort import load_cohort
+from pefuse.errors import RunError, UsageError
+from pefuse.evaluation import auroc
+from pefuse.training import compare, fit, resolve_config
+from pefuse.types import PREDICTION_COLUMNS
+
+QUICK = [
+    "folds=2",
+    "scan.grid=24",
+    "sanet.network.stem_channels=4",
+    "sanet.network.growth=2",
+    "sanet.network.blocks=[1, 1, 1]",
+    "sanet.network.embedding_dim=8",
+    "sanet.loop.epochs=2",
+    "tabnet.network.n_d=8",
+    "tabnet.loop.epochs=3",
+    "intermediate.network.components=4",
+    "intermediate.loop.epochs=3",
+    "xgboost.rounds=20",
+]
+EVERY_MODEL = (
+    "models=[pesi, spesi, xgboost, tabnet, sanet, late-average, intermediate-sanet, intermediate-sanet-bilinear]"
+)
+
+
+def quick(*more: str):
+    return resolve_config("demo", overrides=[*QUICK, *more])
+
+
+@pytest.fixture(scope="module")
+def cohort(toy_cohort):
+    return load_cohort(toy_cohort)
+
+
+@pytest.fixture(scope="module")
+def run(cohort, tmp_path_factory):
+    """One run of every model, bilinear fusion end to end."""
+    end_to_end = "intermediate.end_to_end={epochs: 1, batch_size: 8}"
+    return compare(cohort, out=tmp_path_factory.mktemp("runs") / "run", config=quick(EVERY_MODEL, end_to_end))
+
+
+@pytest.mark.slow
+def test_every_model_predicts_every_case_of_every_fold_once(run, cohort):
+    table = run.predictions.table
+
+    assert list(table.columns) == list(PREDICTION_COLUMNS)
+    assert not table.duplicated(["study_id", "model", "seed", "fold"]).any()
+    assert table.groupby(["model", "fold"]).size().nunique() == 1
+    assert set(table["study_id"]) == set(cohort.studies.index)
+    assert table[["logit", "risk"]].notna().all().all()
+    assert table["risk"].between(0, 1).all()
+
+
+@pytest.mark.slow
+def test_all_models_share_the_folds_and_each_case_is_validated_once(run):
+    table = run.predictions.table
+    splits = table.groupby(["fold", "study_id"])["split"].nunique()
+    validated = table[table["split"] == "validation"].groupby(["model", "study_id"]).size()
+
+    assert (splits == 1).all()
+    assert (validated == 1).all()
+
+
+@pytest.mark.slow
+def test_a_second_run_trains_nothing_and_changes_nothing(run, cohort):
+    before = {path: path.stat().st_mtime_ns for path in (run.folder / "cells").rglob("*")}
+    table = (run.folder / "predictions.csv").read_bytes()
+    config = resolve_config(file=run.folder / "config.yaml")
+    compare(cohort, out=run.folder, config=config)
+
+    assert {path: path.stat().st_mtime_ns for path in (run.folder / "cells").rglob("*")} == before
+    assert (run.folder / "predictions.csv").read_bytes() == table
+
+
+@pytest.mark.slow
+def test_a_lost_cell_is_trained_again_to_the_same_bits(run, cohort, tmp_path):
+    """Also what becomes of a run killed while that cell was at work."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    shutil.rmtree(folder / "cells" / "tabnet-seed0-fold1")
+    (folder / "cells" / ".partial-tabnet").mkdir()
+    compare(cohort, out=folder, config=resolve_config(file=folder / "config.yaml"))
+
+    assert (folder / "predictions.csv").read_bytes() == (run.folder / "predictions.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    stamp = {path.parent.name: path.stat().st_mtime_ns for path in (folder / "cells").glob("*/manifest.json")}
+    config = resolve_config(file=folder / "config.yaml", overrides=["intermediate.loop.epochs=2"])
+    compare(cohort, out=folder, config=config)
+    changed = {
+        path.parent.name
+        for path in (folder / "cells").glob("*/manifest.json")
+        if path.stat().st_mtime_ns != stamp[path.parent.name]
+    }
+
+    assert changed == {name for name in stamp if name.startswith("intermediate")}
+
+
+@pytest.mark.slow
+def test_the_cohorts_scores_are_passed_through_untouched(run):
+    table = run.predictions.table
+    pesi = table[(table["model"] == "pesi") & (table["split"] == "test")]
+
+    assert (pesi["logit"] == pesi["logit"].round()).all()
+    assert auroc(pesi["label"].to_numpy(), pesi["logit"].to_numpy()) > 0.6
+
+
+@pytest.mark.slow
+def test_a_run_of_another_cohort_is_not_mixed_in(run, cohort):
+    other = pd.concat([cohort.studies.iloc[:-1]])
+    with pytest.raises(UsageError, match="another cohort"):
+        compare(
+            type(cohort)(**{**vars(cohort), "studies": other}),
+            out=run.folder,
+            config=resolve_config(file=run.folder / "config.yaml"),
+        )
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(cohort, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="something else"):
+        compare(cohort, out=tmp_path, config=quick("models=[pesi]"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_nothing_of_the_test_year_reaches_what_is_fitted(cohort, tmp_path):
+    """Test labels turned round: every prediction stays, bit for bit."""
+    studies = cohort.studies.copy()
+    last = studies["year"] == studies["year"].max()
+    studies.loc[last, "label"] = 1 - studies.loc[last, "label"]
+    turned = type(cohort)(**{**vars(cohort), "studies": studies})
+    config = quick("models=[xgboost, tabnet]")
+    first = compare(cohort, out=tmp_path / "a", config=config).predictions.table
+    second = compare(turned, out=tmp_path / "b", config=config).predictions.table
+
+    assert np.array_equal(first["logit"], second["logit"])
+    assert not np.array_equal(first["label"], second["label"])
+
+
+def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
+    """More PCA components than the embeddings have numbers: only the fusion fails."""
+    config = quick("models=[pesi, tabnet]", "tabnet.loop.learning_rate=1e30", "tabnet.loop.clip_norm=0")
+    try:
+        compare(cohort, out=tmp_path / "run", config=config)
+    except RunError as error:
+        assert "tabnet" in str(error)
+        assert str(tmp_path) not in str(error)
+    kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
+
+    assert {"pesi-seed0-fold0", "pesi-seed0-fold1"} <= kept
+
+
+def test_fit_trains_one_model_and_what_it_starts_from(cohort, tmp_path):
+    run = fit(cohort, "xgboost", out=tmp_path / "run", config=quick())
+    environment = json.loads((run.folder / "environment.json").read_text())
+
+    assert set(run.predictions.table["model"]) == {"xgboost"}
+    assert environment["packages"]["torch"]
+    assert str(tmp_path) not in (run.folder / "environment.json").read_text()

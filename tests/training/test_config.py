@@ -1,0 +1,74 @@
+"""The resolved config: presets, files, single settings, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from pefuse.errors import UsageError
+from pefuse.training.config import PRESETS, resolve_config
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_written_and_read_again_is_the_same(preset, tmp_path):
+    config = resolve_config(preset)
+    file = tmp_path / "config.yaml"
+    file.write_text(config.to_yaml())
+
+    assert resolve_config("paper", file=file) == config
+    assert config.preset == preset
+
+
+def test_presets_differ_where_text_and_code_differ():
+    """models.md 8.4: embedding 64 and dropout 0.2 in the text, 1024 (the pooled vector) and 0.8 in the code."""
+    paper, released = resolve_config("paper").sanet.network, resolve_config("released").sanet.network
+
+    assert (paper.embedding_dim, paper.dropout) == (64, 0.2)
+    assert (released.embedding_dim, released.dropout, released.head_dropout) == (None, 0.0, 0.8)
+    assert resolve_config("released").tabnet.network.gamma == 0.8
+
+
+def test_a_setting_wins_over_the_file_and_the_file_over_the_preset(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"preset": "demo", "folds": 3, "sanet": {"loop": {"epochs": 7}}}))
+    config = resolve_config(file=file, overrides=["folds=4", "sanet.network.growth=4"])
+
+    assert (config.preset, config.folds, config.sanet.loop.epochs, config.sanet.network.growth) == ("demo", 4, 7, 4)
+    assert config.sanet.network.stem_channels == resolve_config("demo").sanet.network.stem_channels
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("folds=zero", "folds"),
+        ("folds=0", "folds"),
+        ("sanet.loop.epoch=3", "epoch"),
+        ("sanet.network.growht=3", "growht"),
+        ("nothing=1", "nothing"),
+        ("folds", "NAME=VALUE"),
+        ("models=[sanet, sanett]", "sanett"),
+        ("scan.window_hu=[500, -200]", "window"),
+        ("seeds=[]", "seed"),
+        ("tabnet.dropout=1.5", "dropout"),
+        ("xgboost.max_depth=0", "max_depth"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(override, named):
+    with pytest.raises(UsageError) as caught:
+        resolve_config("demo", overrides=[override])
+
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(UsageError, match="paper, released, demo"):
+        resolve_config("papr")
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "a: [", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(content, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(UsageError, match="YAML"):
+        resolve_config(file=file)
