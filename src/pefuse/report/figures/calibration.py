@@ -22,7 +22,7 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
     intervals = [wilson_interval(int(d), int(n)) for d, n in zip(bins.deaths, bins.cases, strict=True)]
     low, high = np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
     title = model_name(scores.name).label
-    with new_figure(3.2, 3.2) as figure:
+    with new_figure(3.2, 3.2, margins_in=(0.48, 0.1, 0.48, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
@@ -66,7 +66,7 @@ def risk_panel(scores: ModelScores, judgement: Judgement, *, bins: int = 20) -> 
     edges = _edges(values, bins) if in_points else np.linspace(0, 1, bins + 1)
     of_died, of_survived = (np.histogram(values[group], edges)[0] for group in (died, ~died))
     title = model_name(scores.name).label
-    with new_figure(3.2, 2.4) as figure:
+    with new_figure(3.2, 2.3, margins_in=(0.45, 0.1, 0.48, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="")
         width = np.diff(edges)
@@ -88,21 +88,17 @@ def risk_panel(scores: ModelScores, judgement: Judgement, *, bins: int = 20) -> 
         largest = 1.15 * max((of_died / died.sum()).max(), (of_survived / (~died).sum()).max())
         axes.set(xlim=(edges[0], edges[-1]), ylim=(-largest, largest), title=title)
         axes.set_xlabel("points" if in_points else "predicted risk")
-        axes.set_yticks([])
+        axes.set_yticks(
+            [largest / 2, -largest / 2],
+            [f"died\n({died.sum()})", f"survived\n({(~died).sum()})"],
+            rotation=90,
+            va="center",
+            multialignment="center",
+        )
+        for tick, color in zip(axes.get_yticklabels(), (DIED, SURVIVED), strict=True):
+            tick.set_color(color)
+        axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        for height, text, color in (
-            (0.97, f"died ({died.sum()})", DIED),
-            (0.03, f"survived ({(~died).sum()})", SURVIVED),
-        ):
-            axes.text(
-                0.98,
-                height,
-                text,
-                transform=axes.transAxes,
-                ha="right",
-                va="top" if height > 0.5 else "bottom",
-                color=color,
-            )
         numbers = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "died": of_died, "survived": of_survived})
         return plot_of(
             figure,

@@ -17,7 +17,7 @@ def validation_against_test(results: Results) -> Plot | None:
     if not judged:
         return None
     models = [model for model, _ in judged]
-    with new_figure(4.4, 0.75 + 0.27 * len(models)) as figure:
+    with new_figure(3.7, 0.65 + 0.25 * len(models)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="x")
         axes.axvline(0.5, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))

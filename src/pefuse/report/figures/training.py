@@ -17,7 +17,7 @@ __all__ = ["training_panel"]
 def training_panel(model: str, cells: Sequence[Cell]) -> Plot:
     """One model's training in all its cells; a dot marks the epoch whose weights were kept."""
     title = model_name(model).label
-    with new_figure(3.2, 3.6) as figure:
+    with new_figure(3.2, 3.6, margins_in=(0.52, 0.1, 0.48, 0.28)) as figure:
         above, below = figure.subplots(2, 1, sharex=True)
         for axes in (above, below):
             bare_axes(axes)

@@ -1,0 +1,107 @@
+"""A run folder that cannot be read is refused in one line that names no path."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from pefuse.errors import RunError
+from pefuse.report import build_report
+from pefuse.report.run_folder import read_run
+
+
+def damaged(make_run, change) -> str:
+    """The message that a run gives after `change` was made to its predictions."""
+    run = make_run(bare=True, models={"xgboost": 1.5})
+    table = change(pd.read_csv(run / "predictions.csv"))
+    table.to_csv(run / "predictions.csv", index=False)
+    with pytest.raises(RunError) as raised:
+        build_report(run)
+    assert str(run) not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (run / "report.html").exists()
+    return str(raised.value)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(RunError, match="There is no such run folder"):
+        build_report(tmp_path / "nothing")
+
+
+def test_a_folder_without_predictions_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"no predictions\.csv"):
+        build_report(tmp_path)
+
+
+def test_a_missing_column_is_named(make_run):
+    assert 'the column "risk" is missing' in damaged(make_run, lambda table: table.drop(columns="risk"))
+
+
+def test_a_label_outside_0_and_1_is_refused(make_run):
+    assert "neither 0 nor 1" in damaged(make_run, lambda table: table.assign(label=2))
+
+
+def test_a_risk_that_is_no_probability_is_refused(make_run):
+    assert "risks run from" in damaged(make_run, lambda table: table.assign(risk=table["risk"] * 3))
+
+
+def test_an_unknown_split_is_refused(make_run):
+    assert 'the split "holdout"' in damaged(make_run, lambda table: table.replace({"split": {"test": "holdout"}}))
+
+
+def test_a_doubled_row_is_refused(make_run):
+    assert "stands twice" in damaged(make_run, lambda table: pd.concat([table, table.head(1)]))
+
+
+def test_a_test_study_that_was_trained_on_is_refused(make_run):
+    def leak(table):
+        return table.assign(
+            split=table["split"].where(table.index != table.index[table["split"] == "test"][0], "train")
+        )
+
+    assert "also trained on" in damaged(make_run, leak)
+
+
+def test_predictions_without_rows_are_refused(make_run):
+    assert "nothing to report" in damaged(make_run, lambda table: table.head(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cohort.json", "{"),
+        ("cohort.json", "[1, 2]"),
+        ("environment.json", '{"seconds": '),
+        ("config.yaml", "a: [1"),
+        ("quarantine.csv", "study_id,step\nS1,read\n"),
+        ("ideal.csv", ""),
+        ("predictions.csv", ""),
+    ],
+)
+def test_a_damaged_file_is_named(make_run, name, content):
+    run = make_run(bare=True, models={"xgboost": 1.5})
+    (run / name).write_text(content)
+
+    with pytest.raises(RunError, match=name.replace(".", r"\.")) as raised:
+        read_run(run)
+    assert str(run) not in str(raised.value)
+
+
+def test_a_damaged_manifest_is_named_by_its_cell(make_run):
+    run = make_run(models={"tabnet": 1.5})
+    (run / "cells" / "tabnet-seed0-fold2" / "manifest.json").write_text('{"model": "tabnet"}')
+
+    with pytest.raises(RunError, match="cell tabnet-seed0-fold2 is damaged"):
+        read_run(run)
+
+
+def test_importance_is_averaged_over_all_folds_of_a_model(make_run):
+    """A feature that only one of five folds kept counts as 0 in the other four."""
+    run = make_run(models={"tabnet": 1.5})
+    for fold in range(5):
+        rows = pd.DataFrame({"feature": ["age", "lactate"], "importance": [0.4, 0.6]}).head(1 if fold else 2)
+        rows.to_csv(run / "cells" / f"tabnet-seed0-fold{fold}" / "importance.csv", index=False)
+
+    found = read_run(run).importance.set_index("feature")["importance"]
+
+    assert found.to_dict() == pytest.approx({"age": 0.4, "lactate": 0.12})
