@@ -19,13 +19,13 @@ def studies_by_year(by_year: Mapping[str, Mapping[str, Any]]) -> Plot | None:
     years = sorted(by_year)
     studies = [int(by_year[year]["studies"]) for year in years]
     deaths = [int(by_year[year]["deaths"]) for year in years]
-    with new_figure(4.0, 2.2) as figure:
+    with new_figure(3.4, 2.2) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="y")
         axes.bar(years, studies, color=FAINT, width=0.7, label="studies")
         axes.bar(years, deaths, color=DIED, width=0.7, label="died")
         for place, (count, died) in enumerate(zip(studies, deaths, strict=True)):
-            axes.text(place, count, f"{count} / {died}", ha="center", va="bottom", color=INK, fontsize=7.5)
+            axes.text(place, count, f"{count} / {died}", ha="center", va="bottom", color=INK, fontsize=7)
         axes.margins(y=0.12)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
         return plot_of(

@@ -9,7 +9,7 @@ from pefuse.report.names import model_name
 
 __all__ = ["importance_panel"]
 
-LONGEST_NAME = 34
+LONGEST_NAME = 32
 
 
 def importance_panel(model: str, importance: pd.DataFrame, *, top: int = 15) -> Plot:
@@ -19,7 +19,7 @@ def importance_panel(model: str, importance: pd.DataFrame, *, top: int = 15) -> 
     share = ordered["importance"] / total if total > 0 else ordered["importance"]
     shown = ordered.assign(share=share).head(top)
     title = model_name(model).label
-    with new_figure(3.8, 0.7 + 0.2 * len(shown)) as figure:
+    with new_figure(3.6, 0.7 + 0.2 * len(shown)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="x")
         axes.barh(range(len(shown)), 100 * shown["share"], color=SURVIVED, height=0.68)
