@@ -54,7 +54,7 @@ class SimulationConfig:
             _check_range("test-patients", self.test_patients, low=4, high=MOST_PATIENTS)
         if self.prevalence is not None and not 0 < self.prevalence < 1:
             raise UsageError(
-                f"--prevalence is {self.prevalence:g}: it needs a share between 0 and 1, such as 0.106."
+                f"--prevalence is {self.prevalence:g}: it needs a share between 0 and 1 (0.106, say)."
             )
         if self.shortcut not in get_args(Shortcut):
             raise UsageError(f"--shortcut {self.shortcut}: there is only 'site'; leave the option out for none.")

@@ -5,8 +5,8 @@ only), acute physiology and chronic frailty (seen in the record only). Within 30
 
     logit P = b0 + bS·S + bA·A + bF·F + bC·C + bSA·max(S, 0)·max(A, 0)
 
-so strain and bad physiology are worse together than their sum, and only where both are bad. What the scan alone, or
-the record alone, can tell at best is the same probability averaged over the causes that it does not see.
+so strain and bad physiology are worse together than their sum, and only where both are bad. What the scan alone or
+the record alone can tell at best is the same probability averaged over the causes that it does not see.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def risk_of_death(model: OutcomeModel, latents: Latents) -> Array:
 
 
 def ideal_risks(model: OutcomeModel, latents: Latents) -> IdealRisks:
-    """The risk given what the scan shows (S, C), what the record shows (A, F), and both, in the source population."""
+    """Risks in the source population, given what the scan shows (S, C), what the record shows (A, F), and both."""
     return IdealRisks(
         ct=_risk_from_scan(model, latents),
         ehr=_risk_from_record(model, latents),
@@ -124,7 +124,7 @@ def joint_auc(score: Array, death: Array) -> float:
 
 # Averages over an unseen normal cause: equal steps out to 5.5 standard deviations. Gauss-Hermite nodes would need
 # far more of them for the kink of max(·, 0).
-_NODES = np.linspace(-5.5, 5.5, 89)
+_NODES = np.linspace(-5.5, 5.5, 45)
 _WEIGHTS = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
 _LOGITS = np.linspace(-60, 60, 6001)
 

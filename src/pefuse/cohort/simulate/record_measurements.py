@@ -20,7 +20,9 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 ONSET_DAYS = 1.0  # time in which the acute part of a level builds up
-READING_NOISE = 0.2  # SD of one reading about its level, but for the last before the scan
+READING_NOISE = (
+    0.28  # SD of one reading about its level, times sqrt(1 - lasting); none for the last before the scan
+)
 REPEATS = {"vital": 4, "lab": 2}  # rounds in the emergency department before the scan
 LATER_ROUNDS = 3  # rounds after the scan
 WORSE_AFTER = 1.5  # SD that the dying move by after the scan, in the direction of bad physiology
@@ -47,7 +49,9 @@ def add_measurements(
 
 def _rounds_before(stays: Stays, *, kind: str, generator: np.random.Generator) -> Array:
     """Days from the scan of each round, `(N, R)`, in order and all before the scan."""
-    shares = np.sort(generator.uniform(0.05, 0.95, (len(stays.arrival_days), REPEATS[kind])), axis=1)
+    # One round in each equal part of the wait, so that no two fall into the same minute.
+    rounds = REPEATS[kind]
+    shares = (np.arange(rounds) + generator.uniform(0.1, 0.9, (len(stays.arrival_days), rounds))) / rounds
     return np.asarray(stays.arrival_days[:, None] * (1 - shares), dtype=np.float64)
 
 
@@ -106,7 +110,7 @@ def _add_later(
     generator: np.random.Generator,
 ) -> None:
     item = measurements()[column]
-    rows, turns = np.nonzero(generator.random(rounds.shape) < 0.5)
+    rows, turns = np.nonzero(state.ordered[:, [column]] & (generator.random(rounds.shape) < 0.5))
     worse = np.where(outcome.died_in_horizon[rows], WORSE_AFTER, -WORSE_AFTER / 3) * np.sign(item.physiology)
     level = state.level[rows, column] + worse * (turns + 1) / LATER_ROUNDS
     _add_readings(events, item, rows, rounds[rows, turns], level, generator=generator)
@@ -121,7 +125,7 @@ def _add_readings(
     *,
     generator: np.random.Generator,
 ) -> None:
-    noise = READING_NOISE * generator.standard_normal(len(rows))
+    noise = READING_NOISE * np.sqrt(1 - item.lasting) * generator.standard_normal(len(rows))
     events.add(rows, days, item.code, values_of(item, level + noise))
 
 

@@ -26,10 +26,9 @@ __all__ = ["PatientState", "chance", "draw_state", "values_of"]
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-AGE_MEAN_YEARS = 64.0
-AGE_SPREAD_YEARS = 16.0
+AGE_MEAN_YEARS = 63.0
+AGE_SPREAD_YEARS = 15.5
 AGE_ON_FRAILTY = 0.65  # correlation
-CHRONIC_SHARE = 0.5  # of a measurement's own noise: what it also was years ago
 PANEL_SHARE = 0.2  # of its acute noise: what it has in common with the others of its panel
 ALTERED_MENTAL_STATUS = (0.05, 1.1, 0.3)  # share, log-odds per SD of physiology and of frailty
 
@@ -104,14 +103,11 @@ def _draw_levels(
         for column in _columns(panel, kinds):
             item = measurements()[column]
             noise = np.sqrt(1 - item.physiology**2 - item.frailty**2)
-            lasting, own = generator.standard_normal((2, len(latents)))
+            sick = item.physiology * latents.physiology
+            years, own = generator.standard_normal((2, len(latents)))
             acute = np.sqrt(PANEL_SHARE) * common + np.sqrt(1 - PANEL_SHARE) * own
-            chronic[:, column] = item.frailty * latents.frailty + noise * np.sqrt(CHRONIC_SHARE) * lasting
-            level[:, column] = (
-                chronic[:, column]
-                + item.physiology * latents.physiology
-                + noise * np.sqrt(1 - CHRONIC_SHARE) * acute
-            )
+            chronic[:, column] = item.frailty * latents.frailty + noise * np.sqrt(item.lasting) * years
+            level[:, column] = chronic[:, column] + sick + noise * np.sqrt(1 - item.lasting) * acute
     return level, chronic
 
 
@@ -124,7 +120,7 @@ def _columns(panel: Panel, kinds: tuple[str, ...]) -> list[int]:
 def _draw_age_years(latents: Latents, *, generator: np.random.Generator) -> Array:
     own = generator.standard_normal(len(latents))
     level = AGE_ON_FRAILTY * latents.frailty + np.sqrt(1 - AGE_ON_FRAILTY**2) * own
-    return np.clip(AGE_MEAN_YEARS + AGE_SPREAD_YEARS * level, 18.5, 99.0)
+    return np.asarray(np.clip(AGE_MEAN_YEARS + AGE_SPREAD_YEARS * level, 18.5, 102.0), dtype=np.float64)
 
 
 def _draw_altered_mental_status(latents: Latents, *, generator: np.random.Generator) -> Flags:
@@ -137,10 +133,8 @@ def _draw_ordered(latents: Latents, *, generator: np.random.Generator) -> Flags:
     """Which measurements are taken in the emergency department: whole panels, more of them in the sick."""
     ordered = np.zeros((len(latents), len(measurements())), dtype=np.bool_)
     for panel in panels():
-        whole = _flags(
-            chance(panel.share, panel.physiology * latents.physiology, spread=panel.physiology),
-            generator=generator,
-        )
+        probability = chance(panel.share, panel.physiology * latents.physiology, spread=panel.physiology)
+        whole = _flags(probability, generator=generator)
         for column in _columns(panel, ("vital", "lab")):
             # One in fifty single values is lost: a haemolysed tube, a form not filled in.
             ordered[:, column] = whole & (generator.random(len(latents)) < 0.98)

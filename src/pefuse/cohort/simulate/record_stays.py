@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Stays:
-    """Earlier visits, one row each and sorted by patient, and the current stay of each patient. Days from the scan."""
+    """Earlier visits, a row each and sorted by patient, and each patient's current stay; in days from the scan."""
 
     rows: Rows  # (V,) whose visit
     start_days: Array  # (V,)

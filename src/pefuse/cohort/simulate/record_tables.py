@@ -25,7 +25,7 @@ Shape = Literal["normal", "lognormal", "reflected"]
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Measurements that are ordered together: in what share of patients, and how that rises with bad physiology."""
+    """Measurements that are ordered together: in what share of patients, rising with bad physiology."""
 
     name: str
     share: float
@@ -36,8 +36,8 @@ class Panel:
 class Measurement:
     """A vital sign or lab value; `physiology` and `frailty` are its correlations with these causes.
 
-    The value is `typical + spread·z` (normal), `typical·exp(spread·z)` (lognormal) or `100 - typical·exp(spread·z)`
-    (reflected, for a saturation), with z standard normal in the source population.
+    The value is `typical + spread·z` (normal), `typical·exp(spread·z)` (lognormal) or, for a saturation,
+    `100 - typical·exp(spread·z)` (reflected), with z standard normal in the source population.
     """
 
     concept: str
@@ -53,6 +53,7 @@ class Measurement:
     decimals: int
     physiology: float
     frailty: float
+    lasting: float  # share of its own noise that was the same years ago: 1 for a height
 
     @property
     def code(self) -> str:
@@ -149,6 +150,7 @@ def _measurement(row: dict[str, str]) -> Measurement:
         decimals=int(row["decimals"]),
         physiology=float(row["physiology"]),
         frailty=float(row["frailty"]),
+        lasting=float(row["lasting"]),
     )
 
 

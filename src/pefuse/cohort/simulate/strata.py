@@ -56,7 +56,7 @@ class PeriodStudies:
 def draw_period(
     counts: PeriodCounts, period: Period, *, shortcut: bool, generator: np.random.Generator
 ) -> PeriodStudies:
-    """Draw the studies of a period: exactly `counts` of dead and survivors, each at random from their population."""
+    """Draw the studies of a period: exactly `counts` dead and survivors, each a random draw of their kind."""
     latents, died = _fill(counts, generator=generator)
     death_days, follow_up_days = _draw_follow_up(died, generator=generator)
     risks = ideal_risks(OUTCOME, latents)
@@ -126,7 +126,8 @@ def _draw_times(count: int, period: Period, *, generator: np.random.Generator) -
     hours = generator.choice(24, size=count, p=HOURS / HOURS.sum())
     minutes = generator.integers(0, 60, count)
     day = start + days.astype("timedelta64[D]")
-    return (day.astype("datetime64[m]") + (hours * 60 + minutes).astype("timedelta64[m]")).astype("datetime64[us]")
+    times = day.astype("datetime64[m]") + (hours * 60 + minutes).astype("timedelta64[m]")
+    return np.asarray(times.astype("datetime64[us]"))
 
 
 def _draw_sites(died: NDArray[np.bool_], *, linked: bool, generator: np.random.Generator) -> NDArray[np.str_]:

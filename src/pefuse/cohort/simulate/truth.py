@@ -74,9 +74,9 @@ def truth_summary(config: SimulationConfig, *, truth: pd.DataFrame, in_test_year
 def signal_of_features() -> list[dict[str, Any]]:
     """Each part of the record that carries signal: of which cause, how strongly, in which measure.
 
-    What is not listed (most drugs and diagnoses, many labs, sex, smoking, arrival, time, site) tells nothing of death.
+    What is not listed tells nothing of death: most drugs and diagnoses, many labs, sex, smoking, arrival and time.
     """
-    found = [
+    return [
         *_signal("correlation", [(item.code, item.physiology, item.frailty) for item in measurements()]),
         *_signal("correlation", [("age_years", 0.0, AGE_ON_FRAILTY)]),
         *_signal("log-odds per SD", [("VITAL//altered_mental_status", *ALTERED_MENTAL_STATUS[1:])]),
@@ -86,10 +86,9 @@ def signal_of_features() -> list[dict[str, Any]]:
         *_signal("log of mean count per SD", [("number of earlier visits", 0.0, VISITS_ON_FRAILTY)]),
         *_signal(
             "log-odds per SD of being measured",
-            [(f"panel {item.name}", item.physiology, 0.0) for item in panels()],
+            [(f"panel {item.name}", item.physiology, 0) for item in panels()],
         ),
     ]
-    return found
 
 
 def _signal(measure: str, effects: list[tuple[str, float, float]]) -> list[dict[str, Any]]:
