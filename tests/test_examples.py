@@ -28,7 +28,7 @@ def test_from_python_ends_with_a_report(tmp_path: Path) -> None:
     done = run_python(EXAMPLES / "from_python.py", "out", folder=tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert "60 simulated studies, 18 deaths" in done.stdout  # 30 % of 60
+    assert "40 simulated studies, 12 deaths" in done.stdout  # 30 % of 40
     assert done.stdout.splitlines()[-1] == f"Report: {Path('out') / 'run' / 'report.html'}"
     page = (tmp_path / "out" / "run" / "report.html").read_text(encoding="utf-8")
     assert "simulated" in page.lower()

@@ -54,6 +54,13 @@ def test_a_package_imports_what_it_exports_and_does_nothing_else(path: Path) -> 
     assert len(set(exported)) == len(exported)
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Without an `__init__.py` it works here and is missing from what is installed elsewhere."""
+    folders = {path.parent for path in SOURCE.rglob("*.py")}
+
+    assert [relative(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
 def test_every_name_of_the_top_level_package_can_be_had() -> None:
     """The names are loaded on demand, so a wrong one would only show when a user asks for it."""
     assert [name for name in pefuse.__all__ if not hasattr(pefuse, name)] == []

@@ -26,7 +26,7 @@ class Failure:
     def stopped(cls) -> Failure:
         """Ctrl-C."""
         return cls(
-            line="Stopped. What was finished is kept: the same command goes on from there.",
+            line="Stopped. Nothing half-written was left; run the same command again to go on.",
             status=130,
             traceback=False,
         )
