@@ -12,9 +12,13 @@ _NEVER_OPENED = {"dicomdir"}  # an index of the medium; reading one is an attack
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """All files below `folder`, nested ones too; no hidden file, no DICOMDIR, no folder behind a link."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower() not in _NEVER_OPENED:
-                yield Path(parent, name)
+    """All files below `folder`, nested ones too; no hidden file, no DICOMDIR, no folder behind a link, no pipe."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in _NEVER_OPENED:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from find_files(Path(entry.path))
+        elif entry.is_file():
+            yield Path(entry.path)

@@ -6,6 +6,7 @@ A number that is missing, malformed or not finite becomes None: what needs it re
 from __future__ import annotations
 
 import math
+import re
 import struct
 import warnings
 from collections import Counter
@@ -32,6 +33,9 @@ _BINARY = {  # 16-bit numbers; all else that is read here is text
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "PixelPaddingValue",
 }  # fmt: skip
+_DECIMAL = re.compile(
+    r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,4})?"
+)  # Python's float takes 1_000 too
 _HEADER_BUFFER_BYTES = 16384  # most CT headers fit: one read of the disk
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA_TAG = (0x7FE0, 0x0010)
@@ -190,10 +194,10 @@ def _text(dataset: pydicom.Dataset, keyword: str) -> str:
 
 
 def _numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    try:
-        numbers = tuple(float(value) for value in _values(dataset, keyword))
-    except ValueError:
+    values = _values(dataset, keyword)
+    if not all(map(_DECIMAL.fullmatch, values)):
         return None
+    numbers = tuple(map(float, values))
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pefuse.ct.axes import to_axes
+from pefuse.ct.nifti_files import whole_nifti
 from pefuse.ct.pixels import HIGHEST_HU, LOWEST_HU
 from pefuse.errors import GeometryError, PlausibilityError, ScanReadError
 from pefuse.types import Volume
@@ -38,8 +39,9 @@ def read_image_file(path: Path) -> Volume:
     import SimpleITK  # a quarter of a second, which DICOM cohorts need not wait
 
     itk: Any = SimpleITK  # half typed
-    with _quiet(itk):
-        image = _read(itk, path)
+    whole = whole_nifti(path) if ".nii" in path.name.lower() else nullcontext(path)
+    with _quiet(itk), whole as file:
+        image = _read(itk, file)
     hu = _clip_hu(itk.GetArrayFromImage(image))
     affine = np.eye(4)
     directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
@@ -53,13 +55,13 @@ def _read(itk: Any, path: Path) -> Any:
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        _check_header(reader)
+        _check_header(reader, path)
         return reader.Execute()
     except RuntimeError as error:  # ITK's message holds the path
         raise ScanReadError("The image file is damaged or of an unknown kind.") from error
 
 
-def _check_header(reader: Any) -> None:
+def _check_header(reader: Any, path: Path) -> None:
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
         raise ScanReadError("The image file holds no single 3D volume of one value a voxel.")
     if math.prod(reader.GetSize()) > MAX_VOXELS:
@@ -68,7 +70,7 @@ def _check_header(reader: Any) -> None:
     codes = [reader.GetMetaData(key).strip() for key in ("qform_code", "sform_code") if key in keys]
     if codes and all(code == "0" for code in codes):
         raise GeometryError("The NIfTI file does not say how it lies in the patient (qform and sform are 0).")
-    if "NRRD_space" not in keys and reader.GetImageIO() == "NrrdImageIO":
+    if "NRRD_space" not in keys and path.suffix.lower() == ".nrrd":
         raise GeometryError("The NRRD file does not say how it lies in the patient (no space).")
 
 

@@ -28,7 +28,7 @@ THIN_MM = 3.0  # thicker slices blur subsegmental arteries; 3 mm is what CTPA pr
 AXIAL_COSINE = 0.9  # 25 degrees: no gantry tilts further, no reformat lies nearer
 JITTER = 1e-3  # of direction cosines and mm of pixel spacing within one volume
 BOLUS_TRACKING_POSITIONS = 3  # a monitoring series watches the same one to three places
-COVERAGE_STEP_MM = 20.0  # smaller differences of coverage are no reason to prefer a series
+SAME_COVERAGE_SHARE = 0.9  # of the longest usable series: smaller differences are no reason to prefer one
 _PROJECTIONS = {"MIP", "MINIP", "MNIP", "AVERAGE", "PROJECTION IMAGE", "MPR", "REFORMATTED", "VRT", "CURVED"}
 _LOCALIZER_WORDS = re.compile(r"\b(scout|topogram|localizer|localiser|surview|scanogram|pilot)\b", re.IGNORECASE)
 _TRACKING_WORDS = re.compile(r"(monitoring|smart ?prep|bolus ?track|test ?bolus|timing ?bolus|care ?bolus)", re.I)
@@ -72,12 +72,14 @@ def check_one_patient(headers: Sequence[SliceHeader]) -> None:
 def judge_series(headers: Sequence[SliceHeader]) -> list[Candidate]:
     """All parts of all series, the one to use first and marked as kept, unless every one is refused."""
     parts = _parts(headers)
-    candidates = sorted((_judge(part, parts) for part in parts), key=_preference)
+    candidates = [_judge(part, parts) for part in parts]
+    longest_mm = max((c.stack.coverage_mm for c in candidates if c.stack is not None), default=0.0)
+    candidates.sort(key=lambda candidate: _preference(candidate, longest_mm))
     if not candidates or candidates[0].refusal is not None:
         return candidates
     best = candidates[0]
     return [_with_reason(best, _merits(best.entry), kept=True)] + [
-        _with_reason(other, _why_not(other, best)) for other in candidates[1:]
+        _with_reason(other, _why_not(other, best, longest_mm)) for other in candidates[1:]
     ]
 
 
@@ -258,25 +260,28 @@ def _contrast(header: SliceHeader) -> bool | None:
     return True if _WITH_CONTRAST.search(header.description) else None
 
 
-def _preference(candidate: Candidate) -> tuple[object, ...]:
+def _preference(candidate: Candidate, longest_mm: float) -> tuple[object, ...]:
     """Smaller is better. Contrast first, since without it there is nothing of the embolism to see."""
     entry, stack, first = candidate.entry, candidate.stack, candidate.first
     number = 1 << 31 if first.series_number is None else first.series_number
     order = (number, entry.series, first.acquisition or 0, -entry.slices, str(first.position_mm))
     if stack is None:
         return (1, -entry.slices, *order)
-    return (0, *_merit_ranks(entry, derived="DERIVED" in first.image_type), *order)
+    return (0, *_merit_ranks(candidate, longest_mm), *order)
 
 
-def _merit_ranks(entry: SeriesEntry, *, derived: bool) -> tuple[float, ...]:
+def _merit_ranks(candidate: Candidate, longest_mm: float) -> tuple[float, ...]:
+    """One number for each of `_REASONS`, in their order; smaller is better."""
+    entry, derived = candidate.entry, "DERIVED" in candidate.first.image_type
     assert entry.slice_spacing_mm is not None
     assert entry.coverage_mm is not None
+    short = entry.coverage_mm < SAME_COVERAGE_SHARE * longest_mm
     return (
         {True: 0, None: 1, False: 2}[entry.contrast],
         float(entry.slice_spacing_mm > THIN_MM),
         {"soft": 0, "unknown": 1, "sharp": 2}[entry.kernel],
         float(derived),
-        -round(entry.coverage_mm / COVERAGE_STEP_MM),
+        -entry.coverage_mm if short else -longest_mm,
         entry.slice_spacing_mm,
         min(entry.pixel_spacing_mm or (0.0, 0.0)),
     )
@@ -293,10 +298,10 @@ _REASONS = (
 )
 
 
-def _why_not(other: Candidate, best: Candidate) -> str:
+def _why_not(other: Candidate, best: Candidate, longest_mm: float) -> str:
     if other.refusal is not None:
         return other.entry.reason
-    ranks = [_merit_ranks(c.entry, derived="DERIVED" in c.first.image_type) for c in (other, best)]
+    ranks = [_merit_ranks(candidate, longest_mm) for candidate in (other, best)]
     reasons = (reason for reason, mine, theirs in zip(_REASONS, *ranks, strict=True) if mine != theirs)
     return f"usable, but the kept series {next(reasons, 'comes first by its number')}"
 
