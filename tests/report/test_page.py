@@ -149,6 +149,10 @@ def test_few_deaths_are_pointed_out(reader):
     assert re.search(r"Only \d+ deaths among 120 test studies", reader.text)
 
 
+def test_ideal_aucs_of_the_simulated_population_are_told(reader):
+    assert "on endlessly many such patients their AUCs are 0.88, 0.92 and 0.98." in reader.text
+
+
 def test_settings_and_versions_are_shown(reader):
     assert "grid: 48" in reader.text
     assert "numpy 2.4.6" in reader.text

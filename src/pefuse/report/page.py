@@ -103,6 +103,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         ideals=[model for model in results.models if model.family == "ideal"],
         reference=next((model for model in results.models if model.name == results.reference), None),
         dropped=[drop_sentence(model) for model in dropped_models(results)],
+        ideal_auc=_ideal_auc(run.truth),
         limits=limits(results, seeds=int(run.predictions["seed"].nunique())),
         development=_development(run.predictions),
         folds=int(run.predictions["fold"].nunique()),
@@ -127,6 +128,14 @@ def _training(run: RunFolder) -> tuple[Plot, ...]:
         training_panel(name, [cell for cell in learnt if cell.model == name])
         for name in sorted_models([cell.model for cell in learnt])
     )
+
+
+def _ideal_auc(truth: Mapping[str, Any]) -> dict[str, float] | None:
+    """The ideal AUCs of the population that was simulated, not of this sample; None where they were not saved."""
+    saved = truth.get("ideal_auc")
+    if not isinstance(saved, Mapping) or not {"ct", "ehr", "both"} <= set(saved):
+        return None
+    return {seen: float(saved[seen]) for seen in ("ct", "ehr", "both")}
 
 
 def _some(plot: Plot | None) -> tuple[Plot, ...]:
