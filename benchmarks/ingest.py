@@ -82,7 +82,19 @@ def write_series(folder: Path, *, slices: int, matrix: int) -> None:
         dataset.save_as(folder / f"{i:04d}", enforce_file_format=True)
 
 
-def run_pefuse(folder: Path) -> Times:
+def run_streamed(folder: Path) -> Times:
+    """What `pefuse prepare` and `predict` do: each slice goes to the grid as it is decoded."""
+    from pefuse.ct import read_to_grid
+
+    start = time.perf_counter()
+    scan = read_to_grid(folder, grid=128, threads=THREADS)
+    end = time.perf_counter()
+    assert scan.volume.hu.shape == (128, 128, 128)
+    return {"total": end - start}
+
+
+def run_two_steps(folder: Path) -> Times:
+    """The whole volume first, then the grid."""
     from pefuse.ct import read_scan, to_grid
 
     start = time.perf_counter()
@@ -127,7 +139,12 @@ def run_pydicom(folder: Path) -> Times:
     return {"total": time.perf_counter() - start}
 
 
-CONTENDERS: dict[str, Callable[[Path], Times]] = {"pefuse": run_pefuse, "monai": run_monai, "pydicom": run_pydicom}
+CONTENDERS: dict[str, Callable[[Path], Times]] = {
+    "streamed": run_streamed,
+    "two_steps": run_two_steps,
+    "monai": run_monai,
+    "pydicom": run_pydicom,
+}
 
 
 def run_child(contender: str, folder: str) -> None:
@@ -148,7 +165,8 @@ def as_markdown(runs: list[dict[str, Times]], *, slices: int, matrix: int) -> st
     middle = {
         name: {key: statistics.median(run[name][key] for run in runs) for key in runs[0][name]} for name in runs[0]
     }
-    ours, plain = middle["pefuse"], middle["pydicom"]
+    ours, steps = middle["streamed"], middle["two_steps"]
+    floor = statistics.median(run["streamed"]["total"] / run["pydicom"]["total"] for run in runs)
     cores = len(os.sched_getaffinity(0))
     lines = [
         f"# One {matrix}x{matrix}x{slices} DICOM series to 128x128x128",
@@ -168,20 +186,22 @@ def as_markdown(runs: list[dict[str, Times]], *, slices: int, matrix: int) -> st
         "|---|---|---|",
     ]
     if "monai" in middle:
-        ratios = sorted(run["monai"]["total"] / run["pefuse"]["total"] for run in runs)
+        ratios = sorted(run["monai"]["total"] / run["streamed"]["total"] for run in runs)
         times_faster = f"{statistics.median(ratios):.1f} times ({ratios[0]:.1f} to {ratios[-1]:.1f})"
         lines.append(f"| faster than MONAI | {times_faster} | at least 8 |")
     lines += [
-        f"| our time over pydicom reading and decoding alone | {ours['total'] / plain['total']:.2f} | at most 2 |",
-        f"| our time over our own reading and decoding | {ours['total'] / ours['read']:.2f} | at most 2 |",
-        f"| share of our time that is reading, decoding and checking | {ours['read'] / ours['total']:.0%} | |",
+        f"| our time over pydicom reading and decoding alone | {floor:.2f} | at most 2 |",
+        f"| share of our time that reading and decoding alone would take | {1 / floor:.0%} | at least 50% |",
+        f"| in two steps: share that is reading, decoding and checking | {steps['read'] / steps['total']:.0%} | |",
         f"| our peak memory | {ours['peak_mib']:.0f} MiB | at most 1024 MiB |",
+        f"| our peak memory in two steps | {steps['peak_mib']:.0f} MiB | at most 1024 MiB |",
     ]
     return "\n".join(lines)
 
 
 LABELS = {
-    "pefuse": "pefuse: read_scan + to_grid",
+    "streamed": "pefuse: read_to_grid, as `pefuse prepare` does",
+    "two_steps": "pefuse: read_scan, then to_grid",
     "monai": "MONAI: LoadImage(PydicomReader) + Orientation + Spacing(1 mm) + Resize",
     "pydicom": "pydicom: read and decode only",
 }

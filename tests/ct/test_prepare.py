@@ -224,10 +224,10 @@ def test_a_full_disk_stops_the_run_in_one_line(cohort, monkeypatch):
 
 
 def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch):
-    def fail(plan):
+    def fail(plan, **options):
         raise ZeroDivisionError("/home/smith")
 
-    monkeypatch.setattr("pefuse.ct.worker.read_planned", fail)
+    monkeypatch.setattr("pefuse.ct.worker.read_planned_to_grid", fail)
     (tmp_path / "out").mkdir()
     task = Task(
         scan=str(cohort.folder / "ct" / "good"),

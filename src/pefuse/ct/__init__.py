@@ -5,15 +5,18 @@ from pefuse.ct.prepared import PreparedScans, load_prepared
 from pefuse.ct.reports import SeriesEntry, SeriesReport
 from pefuse.ct.resample import to_grid
 from pefuse.ct.scan import read_scan
+from pefuse.ct.streaming import GridScan, read_to_grid
 from pefuse.ct.window import windowed
 
 __all__ = [
+    "GridScan",
     "PreparedScans",
     "SeriesEntry",
     "SeriesReport",
     "load_prepared",
     "prepare",
     "read_scan",
+    "read_to_grid",
     "to_grid",
     "windowed",
 ]

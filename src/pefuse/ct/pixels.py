@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pefuse.ct.headers import NATIVE_LITTLE_ENDIAN, SliceHeader, quiet_pydicom
 from pefuse.errors import ScanReadError
 
-__all__ = ["LOWEST_HU", "read_hu", "read_stored"]
+__all__ = ["HIGHEST_HU", "LOWEST_HU", "HuReader", "read_hu", "read_stored"]
 
 LOWEST_HU = -1024  # nothing absorbs less than vacuum, -1000 with noise; scanners fill up with far lower values
 HIGHEST_HU = 32767
@@ -28,23 +28,47 @@ _READ_AHEAD_THREADS = 2  # hides the disk's latency; decoding itself is bound by
 HuArray = NDArray[np.int16] | NDArray[np.float32]
 
 
-def read_hu(headers: Sequence[SliceHeader]) -> tuple[HuArray, tuple[str, ...]]:
-    """Decode slices in the order given into `(slice, row, column)` and name what was changed.
+class HuReader:
+    """Decodes slices of one series to HU, all to one `dtype`; may be used by several threads.
 
     int16 where every slope is 1 and every intercept whole, so that no bit is lost; else float32. Values below
     -1024 HU become -1024.
+    """
+
+    def __init__(self, headers: Sequence[SliceHeader]) -> None:
+        whole = all(_keeps_integers(header) for header in headers)
+        self.headers = headers
+        self.shape = (headers[0].rows, headers[0].columns)
+        self.dtype: np.dtype[Any] = np.dtype(np.int16 if whole else np.float32)
+        self._to_hu: Callable[[SliceHeader, Any], bool] = _integers_to_hu if whole else _floats_to_hu
+        self._padded: set[int] = set()
+
+    def read(self, index: int, out: Any) -> None:
+        """Write slice `index` to `out`, `(row, column)` and contiguous.
+
+        Raises:
+            ScanReadError: it cannot be decoded, or is not of the size that its header states.
+        """
+        if self._to_hu(self.headers[index], out):
+            self._padded.add(index)
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What was changed in the slices read so far."""
+        return (f"padding set to {LOWEST_HU} HU in {len(self._padded)} slices",) if self._padded else ()
+
+
+def read_hu(headers: Sequence[SliceHeader]) -> tuple[HuArray, tuple[str, ...]]:
+    """Decode slices in the order given into `(slice, row, column)` and name what was changed; see `HuReader`.
 
     Raises:
-        ScanReadError: a slice cannot be decoded, or is not of the size that its header states.
+        ScanReadError: as `HuReader.read`.
     """
-    first = headers[0]
-    whole = all(_keeps_integers(header) for header in headers)
-    hu: Any = np.empty((len(headers), first.rows, first.columns), np.int16 if whole else np.float32)
-    to_hu: Callable[[SliceHeader, Any], bool] = _integers_to_hu if whole else _floats_to_hu
+    reader = HuReader(headers)
+    hu: Any = np.empty((len(headers), *reader.shape), reader.dtype)
     with quiet_pydicom(), ThreadPoolExecutor(_READ_AHEAD_THREADS) as pool:
-        padded = sum(pool.map(to_hu, headers, hu))
-    repairs = (f"padding set to {LOWEST_HU} HU in {padded} slices",) if padded else ()
-    return hu, repairs
+        list(pool.map(reader.read, range(len(headers)), hu))
+    return hu, reader.repairs
 
 
 def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -> NDArray[np.integer]:

@@ -5,6 +5,9 @@ The thresholds tell wrong scales and other parts of the body from chests; they d
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -12,7 +15,7 @@ from scipy import ndimage
 from pefuse.errors import PlausibilityError, SeriesError
 from pefuse.types import Volume
 
-__all__ = ["check_chest", "check_extent", "check_slice_count"]
+__all__ = ["ChestCheck", "check_chest", "check_extent", "check_slice_count"]
 
 MIN_COVERAGE_MM = 150.0  # from the aortic arch to the heart's lower face in an adult
 MIN_SLICES = 16  # 150 mm at the coarsest spacing that still shows the heart's chambers
@@ -63,32 +66,52 @@ def check_extent(extent_mm: tuple[float, float, float], slice_spacing_mm: float)
         )
 
 
+class ChestCheck:
+    """Looks at some voxels of planes as they come, then says whether they are of a chest in HU."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._voxels = math.prod(shape)
+        self._steps = tuple(max(1, side // _SAMPLES_A_SIDE) for side in shape)
+        sides = (len(range(step // 2, side, step)) for side, step in zip(shape, self._steps, strict=True))
+        self._sample = np.full(tuple(sides), np.nan, np.float32)
+
+    def add(self, z: int, plane: NDArray[Any]) -> None:
+        """Take plane `z`, `(Y, X)` HU; most are passed over."""
+        step_z, step_y, step_x = self._steps
+        index, rest = divmod(z - step_z // 2, step_z)
+        if rest == 0:
+            self._sample[index] = plane[step_y // 2 :: step_y, step_x // 2 :: step_x]
+
+    def finish(self, affine: NDArray[np.float64]) -> None:
+        """Refuse values that are no HU of a chest: not finite, peaks out of place, no lungs.
+
+        Raises:
+            PlausibilityError: with what was found.
+        """
+        if not np.isfinite(self._sample).all():
+            raise PlausibilityError("It holds values that are not finite numbers.")
+        sample = ndimage.uniform_filter(self._sample, size=(1, 3, 3), mode="nearest")  # against noise
+        _check_peak(sample[sample < AIR_TISSUE_BORDER_HU], sample.size, AIR_PEAK_HU, "air and lung")
+        tissue = sample[(sample >= AIR_TISSUE_BORDER_HU) & (sample < METAL_HU)]
+        _check_peak(tissue, sample.size, TISSUE_PEAK_HU, "soft tissue")
+        litres = _lung_share(sample) * self._voxels * float(abs(np.linalg.det(affine[:3, :3]))) / 1e6
+        if litres < MIN_LUNG_LITRES:
+            raise PlausibilityError(
+                f"It holds {litres:.2f} litres of air inside a body, but lungs hold at least {MIN_LUNG_LITRES:g}: "
+                "this is no chest."
+            )
+
+
 def check_chest(volume: Volume) -> None:
-    """Refuse values that are no HU of a chest: not finite, peaks out of place, no lungs.
+    """Refuse a volume whose values are no HU of a chest.
 
     Raises:
         PlausibilityError: with what was found.
     """
-    sample = _sample(volume.hu)
-    if not np.isfinite(sample).all():
-        raise PlausibilityError("It holds values that are not finite numbers.")
-    _check_peak(sample[sample < AIR_TISSUE_BORDER_HU], sample.size, AIR_PEAK_HU, "air and lung")
-    tissue = sample[(sample >= AIR_TISSUE_BORDER_HU) & (sample < METAL_HU)]
-    _check_peak(tissue, sample.size, TISSUE_PEAK_HU, "soft tissue")
-    litres = _lung_share(sample) * _litres(volume)
-    if litres < MIN_LUNG_LITRES:
-        raise PlausibilityError(
-            f"It holds {litres:.2f} litres of air inside a body, but lungs hold at least {MIN_LUNG_LITRES:g}: "
-            "this is no chest."
-        )
-
-
-def _sample(hu: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every so many voxels along each axis, averaged over neighbours against noise."""
-    steps = (max(1, side // _SAMPLES_A_SIDE) for side in hu.shape)
-    sparse = hu[tuple(slice(step // 2, None, step) for step in steps)].astype(np.float32)
-    smooth: NDArray[np.float32] = ndimage.uniform_filter(sparse, size=(1, 3, 3), mode="nearest")
-    return smooth
+    check = ChestCheck(volume.hu.shape)
+    for z, plane in enumerate(volume.hu):
+        check.add(z, plane)
+    check.finish(volume.affine)
 
 
 def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, float], what: str) -> None:
@@ -116,7 +139,3 @@ def _lung_share(sample: NDArray[np.float32]) -> float:
     outside[rim] = True
     outside[0] = True
     return 1.0 - float(outside[labels].mean())
-
-
-def _litres(volume: Volume) -> float:
-    return float(abs(np.linalg.det(volume.affine[:3, :3])) * np.prod(volume.hu.shape)) / 1e6

@@ -15,7 +15,6 @@ too: nothing moves by a fraction of a voxel.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,33 +24,52 @@ from scipy import sparse
 from pefuse.errors import UsageError
 from pefuse.types import Volume
 
-__all__ = ["axis_weights", "check_grid", "to_grid"]
+__all__ = ["GridPass", "axis_weights", "check_grid", "to_grid"]
 
 Float = NDArray[np.float32]
 MIN_GRID = 8
 MAX_GRID = 1024
 
 
+class GridPass:
+    """Takes planes along Z one by one, in any order and from any thread, and makes the grid of them.
+
+    Separable: each plane along Y and X as it comes, then all along Z. It holds `(Z, grid, grid)` float32.
+    """
+
+    def __init__(self, shape: tuple[int, ...], grid: int | tuple[int, int, int]) -> None:
+        self.shape = shape
+        self.sides = (grid, grid, grid) if isinstance(grid, int) else grid
+        check_grid(self.sides)
+        self._along_z, self._along_y, self._along_x = (
+            sparse.csr_array(axis_weights(size, side)) for size, side in zip(shape, self.sides, strict=True)
+        )
+        self._planes = np.empty((shape[0], *self.sides[1:]), np.float32)
+
+    def add(self, z: int, plane: NDArray[Any]) -> None:
+        """Take plane `z`, `(Y, X)` HU.
+
+        Sparse products, since a row of weights has a dozen entries of 512; and no BLAS, whose threads fight ours.
+        """
+        self._planes[z] = (self._along_x @ (self._along_y @ plane.astype(np.float32, order="C")).T).T
+
+    def finish(self, affine: NDArray[np.float64]) -> Volume:
+        """The grid of all planes; `affine` is the scan's."""
+        cube = (self._along_z @ self._planes.reshape(len(self._planes), -1)).reshape(self.sides)
+        hu = np.clip(np.rint(cube, out=cube), -32768, 32767).astype(np.int16)
+        return Volume(hu=hu, affine=_grid_affine(self.shape, self.sides, affine))
+
+
 def to_grid(volume: Volume, *, grid: int | tuple[int, int, int] = 128, threads: int = 2) -> Volume:
     """Resample the whole field of view to `grid` voxels (one number: a cube), int16 HU, rounded.
-
-    Separable: each slice along Y and X first, then all along Z, so that the work in memory beyond the volume
-    itself is one slice a thread and `(Z, grid, grid)` float32.
 
     Raises:
         UsageError: a side of the grid outside 8 to 1024.
     """
-    sides = (grid, grid, grid) if isinstance(grid, int) else grid
-    check_grid(sides)
-    along_z, along_y, along_x = (
-        sparse.csr_array(axis_weights(size, side)) for size, side in zip(volume.hu.shape, sides, strict=True)
-    )
-    slices = np.empty((len(volume.hu), sides[1], sides[2]), np.float32)
+    grid_pass = GridPass(volume.hu.shape, grid)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(partial(_shrink_slice, rows=along_y, columns=along_x), volume.hu, slices))
-    cube = (along_z @ slices.reshape(len(slices), -1)).reshape(sides)
-    hu = np.clip(np.rint(cube, out=cube), -32768, 32767).astype(np.int16)
-    return Volume(hu=hu, affine=_grid_affine(volume, sides))
+        list(pool.map(grid_pass.add, range(len(volume.hu)), volume.hu))
+    return grid_pass.finish(volume.affine)
 
 
 def check_grid(sides: tuple[int, ...]) -> None:
@@ -84,16 +102,13 @@ def _tilt(weights: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArra
     return slope
 
 
-def _shrink_slice(hu: NDArray[Any], out: Float, *, rows: sparse.csr_array, columns: sparse.csr_array) -> None:
-    """Sparse, since a weight row has a dozen entries of 512; no BLAS, whose own threads would fight ours."""
-    out[...] = (columns @ (rows @ hu.astype(np.float32)).T).T
-
-
-def _grid_affine(volume: Volume, sides: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Index of the grid to index of the volume, then to mm: centre i lies at (i + 1/2) r - 1/2."""
-    ratio = np.array(volume.hu.shape) / np.array(sides)
+def _grid_affine(
+    shape: tuple[int, ...], sides: tuple[int, int, int], affine: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Index of the grid to index of the scan, then to mm: centre i lies at (i + 1/2) r - 1/2."""
+    ratio = np.array(shape) / np.array(sides)
     scale = np.eye(4)
     scale[:3, :3] = np.diag(ratio)
     scale[:3, 3] = (ratio - 1) / 2
-    affine: NDArray[np.float64] = volume.affine @ scale
-    return affine
+    combined: NDArray[np.float64] = affine @ scale
+    return combined

@@ -17,11 +17,10 @@ from typing import IO
 import numpy as np
 
 from pefuse.ct.records import Record, Refusal, write_record
-from pefuse.ct.resample import to_grid
-from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
+from pefuse.ct.scan import ScanPlan, plan_scan
+from pefuse.ct.streaming import GridScan, read_planned_to_grid
 from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
 from pefuse.storage import atomic_file
-from pefuse.types import Volume
 
 __all__ = ["Task", "main", "prepare_study"]
 
@@ -73,8 +72,7 @@ def prepare_study(task: Task) -> Record:
     plan = ScanPlan.nothing(path)
     try:
         plan = plan_scan(path)
-        volume, report = read_planned(plan)
-        record = _ready(task, volume, report.as_json())
+        record = _ready(task, read_planned_to_grid(plan, grid=task.grid, threads=1))
     except StorageError:
         raise
     except ScanError as error:
@@ -92,18 +90,18 @@ def prepare_study(task: Task) -> Record:
     return record
 
 
-def _ready(task: Task, volume: Volume, report: dict[str, object]) -> Record:
-    prepared = to_grid(volume, grid=task.grid, threads=1)
+def _ready(task: Task, scan: GridScan) -> Record:
+    prepared = scan.volume
     with atomic_file(Path(task.volume)) as partial:
         np.save(partial, prepared.hu, allow_pickle=False)
     return Record(
         signature=task.signature,
         grid=task.grid,
         status="ready",
-        report=report,
+        report=scan.report.as_json(),
         affine=tuple(prepared.affine.ravel().tolist()),
-        original_shape=volume.hu.shape,
-        original_spacing_mm=volume.spacing_mm,
+        original_shape=scan.original_shape,
+        original_spacing_mm=scan.original_spacing_mm,
         checksum=hashlib.sha256(prepared.hu.tobytes()).hexdigest(),
     )
 

@@ -1,0 +1,80 @@
+"""From files straight to the model's grid: each slice is decoded, looked at and resampled while in the cache.
+
+The result is that of `read_scan` and `to_grid`, bit by bit, without the full volume ever being in memory.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pefuse.ct.axes import arrange
+from pefuse.ct.headers import quiet_pydicom
+from pefuse.ct.pixels import HuReader
+from pefuse.ct.plausibility import ChestCheck
+from pefuse.ct.reports import SeriesReport
+from pefuse.ct.resample import GridPass, to_grid
+from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
+from pefuse.types import Volume
+
+__all__ = ["GridScan", "read_planned_to_grid", "read_to_grid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridScan:
+    """A scan on the model's grid, and what it was before: voxels and mm along `(Z, Y, X)`."""
+
+    volume: Volume
+    report: SeriesReport
+    original_shape: tuple[int, ...]
+    original_spacing_mm: tuple[float, float, float]
+
+
+def read_to_grid(path: Path, *, grid: int = 128, threads: int = 2) -> GridScan:
+    """Read a CT of the chest as `read_scan` does, and bring it to the grid as `to_grid` does.
+
+    Raises:
+        ScanError: what lies there cannot become a right volume.
+        UsageError: a grid outside 8 to 1024.
+    """
+    return read_planned_to_grid(plan_scan(path), grid=grid, threads=threads)
+
+
+def read_planned_to_grid(plan: ScanPlan, *, grid: int, threads: int) -> GridScan:
+    """`read_to_grid` for a scan whose headers have been read.
+
+    Raises:
+        ScanError: the plan's refusal, or what is wrong with the pixels.
+    """
+    if plan.refusal is not None or plan.stack is None:
+        volume, report = read_planned(plan)
+        return GridScan(
+            volume=to_grid(volume, grid=grid, threads=threads),
+            report=report,
+            original_shape=volume.hu.shape,
+            original_spacing_mm=volume.spacing_mm,
+        )
+    reader = HuReader(plan.stack.headers)
+    arrangement = arrange((len(plan.stack.headers), *reader.shape), plan.stack.affine)
+    grid_pass, chest = GridPass(arrangement.shape, grid), ChestCheck(arrangement.shape)
+
+    def take(index: int) -> None:
+        plane = np.empty(reader.shape, reader.dtype)
+        reader.read(index, plane)
+        z, upright = arrangement.turn_plane(index, plane)
+        chest.add(z, upright)
+        grid_pass.add(z, upright)
+
+    with quiet_pydicom(), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(take, range(len(plan.stack.headers))))
+    chest.finish(arrangement.affine)
+    z_mm, y_mm, x_mm = map(float, np.linalg.norm(arrangement.affine[:3, :3], axis=0))
+    return GridScan(
+        volume=grid_pass.finish(arrangement.affine),
+        report=replace(plan.report, repairs=(*plan.report.repairs, *reader.repairs)),
+        original_shape=arrangement.shape,
+        original_spacing_mm=(z_mm, y_mm, x_mm),
+    )
