@@ -50,6 +50,7 @@ def make_cohort(folder: Path, *, events: int, studies: int) -> None:
     labs = [item.name for item in concepts().values() if item.kind in ("vital", "lab")]
     lab_list = "[" + ", ".join(f"'{name}'" for name in labs) + "]"
     with duckdb.connect(config={"memory_limit": "3GB", "temp_directory": str(folder / "spill")}) as database:
+        database.sql("SET enable_progress_bar = false")
         database.sql(
             EVENTS_SQL.format(
                 studies=studies, events=events, labs=len(labs), lab_list=lab_list, path=folder / "events.parquet"
@@ -98,7 +99,7 @@ def plain_pandas(cohort: Cohort, memory_limit: str) -> dict[str, float]:
 
 
 def measured(work: Callable[[Cohort, str], dict[str, float]], folder: Path, memory_limit: str) -> dict[str, float]:
-    """Run `work` in a fresh process; add its peak resident memory."""
+    """Run `work` in a fresh process; add its processor time (of all cores) and its peak resident memory."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_in_process, (work, folder, memory_limit))
 
@@ -107,7 +108,8 @@ def _in_process(
     work: Callable[[Cohort, str], dict[str, float]], folder: Path, memory_limit: str
 ) -> dict[str, float]:
     cohort = load_cohort(folder)
-    figures = work(cohort, memory_limit)
+    began = time.process_time()
+    figures = {**work(cohort, memory_limit), "cpu_s": time.process_time() - began}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform != "darwin" else 1024**3)
     return {**figures, "peak_gib": peak}
 

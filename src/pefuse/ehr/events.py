@@ -83,17 +83,20 @@ def last_of_each(
     return np.asarray(order[is_last])
 
 
-LATEST_SQL = f"""
-SELECT study, codes.number AS code, max(events.time) AS seen,
-       arg_max(value, moment) FILTER (WHERE plausible) AS value,
-       max(events.time) FILTER (WHERE plausible) AS value_time
-FROM (SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value FROM events) AS events
-JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
-JOIN codes ON events.code = codes.code,
-LATERAL (SELECT value BETWEEN low AND high AND isfinite(value) AS plausible),
-LATERAL (SELECT CASE WHEN abs(value) < {LARGEST:.0f} THEN
-    epoch_us(events.time)::HUGEINT * 18446744073709551616 + round(value * 1e6)::BIGINT END AS moment)
-WHERE NOT told
+# The inner query settles what two numbers of one code at one moment are, so that the outer one has no ties.
+LATEST_SQL = """
+SELECT study, code, max(time) AS seen,
+       arg_max(largest, time) FILTER (WHERE largest IS NOT NULL) AS value,
+       max(time) FILTER (WHERE largest IS NOT NULL) AS value_time
+FROM (
+    SELECT study, codes.number AS code, events.time AS time,
+           max(CASE WHEN value BETWEEN low AND high THEN value END) AS largest
+    FROM (SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value FROM events) AS events
+    JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
+    JOIN codes ON events.code = codes.code
+    WHERE NOT told
+    GROUP BY ALL
+)
 GROUP BY ALL
 """
 
