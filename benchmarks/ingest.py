@@ -156,7 +156,9 @@ def run_child(contender: str, folder: str) -> None:
 def in_fresh_process(contender: str, folder: Path) -> Times:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))
     command = [sys.executable, "-W", "ignore", __file__, "--child", contender, str(folder)]
-    done = subprocess.run(command, env={**os.environ, **limits}, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env={**os.environ, **limits}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{contender} failed (MONAI needs nibabel, too):\n{done.stderr[-2000:]}")
     times: Times = json.loads(done.stdout.splitlines()[-1])
     return times
 
