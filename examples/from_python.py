@@ -14,7 +14,7 @@ import pefuse
 def main(folder: Path) -> None:
     cohort_folder = folder / "cohort"
     if not cohort_folder.exists():
-        config = pefuse.SimulationConfig(patients=40, prevalence=0.3, matrix=64, slices=32, seed=1)
+        config = pefuse.SimulationConfig(patients=40, prevalence=0.3, seed=1)
         pefuse.simulate_cohort(cohort_folder, config=config)
     cohort = pefuse.load_cohort(cohort_folder)
     print(f"{len(cohort.studies)} simulated studies, {int(cohort.studies['label'].sum())} deaths within 30 days")

@@ -57,7 +57,7 @@ def simulate(
 
 def prepare(
     cohort: CohortFolder,
-    out: Annotated[Path | None, typer.Option(help="Folder of the prepared scans; COHORT/prepared.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for them; COHORT/prepared, or prepared-GRID.")] = None,
     grid: Annotated[int, typer.Option(min=16, max=512, help="Voxels along each side of the model's grid.")] = 128,
     jobs: Jobs = None,
     json: Json = False,
@@ -71,6 +71,8 @@ def prepare(
         scans = prepare_scans(load_cohort(cohort), out=out, grid=grid, jobs=jobs, progress=progress)
     prepared, quarantined = len(scans.available), len(scans.quarantine)
     if json:
-        print_json({"prepared": prepared, "quarantined": quarantined, "folder": str(out or cohort / "prepared")})
+        print_json({"prepared": prepared, "quarantined": quarantined, "folder": str(scans.folder)})
     else:
-        print_lines(f"{prepared} scans prepared, {quarantined} in quarantine (see quarantine.csv there).")
+        print_lines(f"{scans.folder}: {prepared} scans prepared, {quarantined} in quarantine.")
+        if quarantined:
+            print_lines(f"Why, and what to do: {scans.folder / 'quarantine.csv'}")
