@@ -150,6 +150,7 @@ def test_every_parameter_gets_a_gradient():
     assert [name for name, each in model.named_parameters() if each.grad is None] == []
 
 
+@pytest.mark.slow
 def test_narrow_net_learns_ten_scans_by_heart():
     """A bright ball in half of the scans: nothing wrong lies between the loss and the first layer."""
     x = 0.5 * volumes(10, 32, 32, 32)
