@@ -61,9 +61,10 @@ class BoostedTrees:
     def __init__(self, config: BoostedTreesConfig | None = None) -> None:
         self.config = config or BoostedTreesConfig()
         self.positive_weight = math.nan  # the one used, known once fitted
-        self.validation_loss: list[
-            float
-        ] = []  # weighted log-loss after each round, when there was a validation set
+        # After each round, when there was a validation set: weighted log-losses, and the validation AUC.
+        self.training_loss: list[float] = []
+        self.validation_loss: list[float] = []
+        self.validation_auc: list[float] = []
         self._booster: xgboost.Booster | None = None
 
     def fit(
@@ -95,12 +96,14 @@ class BoostedTrees:
             self._parameters(),
             train,
             num_boost_round=self.config.rounds,
-            evals=watched,
+            evals=[(train, "training"), *watched] if watched else [],
             early_stopping_rounds=self.config.patience if watched else None,
             evals_result=history,
             verbose_eval=False,
         )
+        self.training_loss = history.get("training", {}).get("logloss", [])
         self.validation_loss = history.get("validation", {}).get("logloss", [])
+        self.validation_auc = history.get("validation", {}).get("auc", [])
         self._booster = booster[: booster.best_iteration + 1] if watched else booster
         return self
 
@@ -167,7 +170,7 @@ class BoostedTrees:
         config = self.config
         return {
             "objective": "binary:logistic",
-            "eval_metric": "logloss",
+            "eval_metric": ["auc", "logloss"],  # the last one stops it
             "tree_method": "hist",
             "learning_rate": config.learning_rate,
             "max_depth": config.max_depth,

@@ -100,10 +100,15 @@ def _trees(row: Row, key: CellKey, context: CellContext) -> CellResult:
         validation=(values["validation"].values, data.label_array(ids["validation"])),
     )
     logits = {split: trees.predict_logit(values[split].values) for split in SPLITS}
-    losses = pd.DataFrame({"epoch": range(len(trees.validation_loss)), "validation_loss": trees.validation_loss})
+    rounds = {
+        "train_loss": trees.training_loss,
+        "validation_loss": trees.validation_loss,
+        "validation_auc": trees.validation_auc,
+    }
     return CellResult(
         predictions=_predictions(ids, logits),
-        history=losses,
+        history=pd.DataFrame(rounds).rename_axis("epoch").reset_index(),
+        best_epoch=trees.rounds_kept - 1,
         trees=trees,
         importance=_importance(values["train"].names, trees.gain()),
     )
