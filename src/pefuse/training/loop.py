@@ -118,6 +118,7 @@ def train(
         [{"params": params, "lr": config.learning_rate * factor} for params, factor in groups],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: _rate(epoch, config))
     step, optimiser = fabric.setup(_Step(module, task), optimiser)

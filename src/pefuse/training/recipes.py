@@ -1,7 +1,7 @@
 """How each kind of model of the zoo is trained on one fold: one function a kind, read top-down.
 
 Every recipe gets the same fold data and returns a `CellResult` with logits and risks of all its cases. Logits of
-networks that were trained with weighted deaths are moved back by ln(weight) (models.md 7.4), so that risks are
+networks that were trained with weighted deaths are moved back by ln(weight), so that risks are
 probabilities at the training fold's prevalence and not at one half.
 """
 
@@ -358,9 +358,8 @@ def _end_to_end_task(settings: Intermediate) -> Task:
     def loss(net: nn.Module, batch: Batch, weight: Tensor) -> Tensor:
         output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
         fused = weighted_bce(output.logit, batch.label, weight)
-        single = weighted_bce(output.image_logit, batch.label, weight) + weighted_bce(
-            output.ehr_logit, batch.label, weight
-        )
+        single = _present_bce(output.image_logit, batch.has_image, batch, weight)
+        single = single + _present_bce(output.ehr_logit, batch.has_ehr, batch, weight)
         sparse = output.fusion.sparsity_loss + output.ehr.sparsity_loss
         total: Tensor = fused + settings.auxiliary_weight * single + settings.sparsity_weight * sparse
         return total
@@ -368,6 +367,11 @@ def _end_to_end_task(settings: Intermediate) -> Task:
     return Task(
         loss=loss, logit=lambda net, batch: net(batch.image, batch.ehr, batch.has_image, batch.has_ehr).logit
     )
+
+
+def _present_bce(logit: Tensor, present: Tensor, batch: Batch, weight: Tensor) -> Tensor:
+    """The loss of one modality's own logit, over the cases that have it."""
+    return weighted_bce(logit[present], batch.label[present], weight) if present.any() else logit.new_zeros(())
 
 
 def _fused_result(
