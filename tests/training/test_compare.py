@@ -157,7 +157,7 @@ def test_nothing_of_the_test_year_reaches_what_is_fitted(cohort, tmp_path):
 def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
     """More PCA components than the embeddings have numbers: only the fusion fails."""
     config = quick("models=[pesi, intermediate-sanet]", "intermediate.network.components=100")
-    with pytest.raises(RunError, match="intermediate-sanet-seed0-fold0: .*components") as caught:
+    with pytest.raises(RunError, match=r"intermediate-sanet-seed0-fold0: .*components") as caught:
         compare(cohort, out=tmp_path / "run", config=config)
     assert str(tmp_path) not in str(caught.value)
     kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}

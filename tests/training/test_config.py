@@ -20,7 +20,7 @@ def test_a_preset_written_and_read_again_is_the_same(preset, tmp_path):
 
 
 def test_presets_differ_where_text_and_code_differ():
-    """In the text embedding 64 and dropout 0.2; in the code the pooled 1024-vector and 0.8 (docs/reproduction.md)."""
+    """Text: embedding 64, dropout 0.2; code: the pooled 1024-vector, 0.8 (docs/reproduction.md)."""
     paper, released = resolve_config("paper").sanet.network, resolve_config("released").sanet.network
 
     assert (paper.embedding_dim, paper.dropout) == (64, 0.2)
