@@ -40,7 +40,9 @@ def demo(
     config = resolve("demo", None, None, seeds=[seed])
     with show_progress() as progress:
         if not (cohort_folder / "cohort.yaml").exists():
-            simulate_cohort(cohort_folder, config=SimulationConfig(seed=seed), progress=progress)
+            # The demo's models see 32 voxels a side: finer scans would only take longer.
+            simulation = SimulationConfig(seed=seed, matrix=96, slices=48)
+            simulate_cohort(cohort_folder, config=simulation, progress=progress)
         compare(load_cohort(cohort_folder), out=run, config=config, progress=progress)
         build_report(run)
     show_results(run, json=json, seconds=time.monotonic() - started_s)
