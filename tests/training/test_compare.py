@@ -96,6 +96,16 @@ def test_a_lost_cell_is_trained_again_to_the_same_bits(run, cohort, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_others(cohort, tmp_path):
+    models = "models=[sanet, tabnet, xgboost]"
+    first, second = (compare(cohort, out=tmp_path / name, config=quick(models)) for name in ("a", "b"))
+    other = compare(cohort, out=tmp_path / "c", config=quick(models, "seeds=[1]"))
+
+    assert (first.folder / "predictions.csv").read_bytes() == (second.folder / "predictions.csv").read_bytes()
+    assert not np.array_equal(first.predictions.table["logit"], other.predictions.table["logit"])
+
+
+@pytest.mark.slow
 def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)

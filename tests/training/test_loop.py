@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from pefuse.training.data import CaseSource
-from pefuse.training.loop import LoopConfig, Task, positive_weight, predict_logits, train, weighted_bce
+from pefuse.training.loop import LoopConfig, Task, positive_weight, predict, train, weighted_bce
 
 TASK = Task(
     loss=lambda net, batch, weight: weighted_bce(net(batch.ehr).squeeze(1), batch.label, weight),
@@ -54,7 +54,7 @@ def test_the_weights_of_the_best_epoch_are_kept_and_later_ones_are_not():
     net, history = fitted(LoopConfig(epochs=40, batch_size=10, learning_rate=0.5, patience=40))
     losses = [epoch.validation_loss for epoch in history.epochs]
     source = cases(50, seed=1)
-    logits = predict_logits(net, TASK, source, fabric=Fabric(accelerator="cpu", devices=1), batch_size=10)
+    logits = predict(net, TASK.logit, source, fabric=Fabric(accelerator="cpu", devices=1), batch_size=10)
     weight = torch.tensor(positive_weight(cases(100).labels))
 
     assert history.best_epoch == int(np.argmin(losses)) != len(losses) - 1

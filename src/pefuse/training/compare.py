@@ -63,7 +63,7 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
         RunError: some cells failed.
     """
     started = time.perf_counter()
-    folds = make_folds(cohort, folds=config.folds, seed=config.seeds[0])
+    folds = make_folds(cohort, folds=config.folds, seed=config.fold_seed)
     rows = with_needs(config.models)
     scans = _scans(cohort, rows, config, progress)
     record = extract(cohort) if any(row.record for row in rows) and _has_record(cohort) else None

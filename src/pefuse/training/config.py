@@ -97,7 +97,8 @@ class RunConfig(_Part):
     preset: str
     models: tuple[str, ...] = TABLE_1
     folds: int = Field(default=5, ge=1, le=20)
-    seeds: tuple[int, ...] = (0,)
+    fold_seed: int = Field(default=0, ge=0)  # of the split, apart from `seeds`: all seeds share the folds
+    seeds: tuple[int, ...] = (0,)  # of the training
     score_missing: Literal["normal", "refuse"] = "normal"
     scan: ScanOptions = ScanOptions()
     record: PreparationConfig = PreparationConfig()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pefuse.evaluation import auroc
 from pefuse.training.data import Batch, CaseSource
 
-__all__ = ["Epoch", "History", "LoopConfig", "Task", "positive_weight", "predict_logits", "train", "weighted_bce"]
+__all__ = ["Epoch", "History", "LoopConfig", "Task", "positive_weight", "predict", "train", "weighted_bce"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def train(
         train_loss = _one_epoch(step, module, training, config, generator, optimiser, fabric, weight, average)
         schedule.step()
         with average.applied(module):
-            logits = predict_logits(module, task, validation, fabric=fabric, batch_size=config.batch_size)
+            logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
             epoch = _score(number, train_loss, logits, validation.labels, weight)
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
             if number + 1 >= config.min_epochs and (best is None or score > best[0]):
@@ -148,17 +148,21 @@ def train(
     return History(epochs=tuple(epochs), best_epoch=best[1])
 
 
-def predict_logits(
-    module: nn.Module, task: Task, source: CaseSource, *, fabric: Fabric, batch_size: int
+def predict(
+    module: nn.Module,
+    output: Callable[[nn.Module, Batch], Tensor],
+    source: CaseSource,
+    *,
+    fabric: Fabric,
+    batch_size: int,
 ) -> NDArray[np.float32]:
-    """Logits `(N,)` of all cases in their order, in eval mode."""
+    """What `output` gives, `(N, …)`, for all cases in their order, in eval mode."""
     module.eval()
     with torch.inference_mode(), fabric.autocast():
-        # Four times the training batch: no activations are kept.
-        parts = [
-            task.logit(module, batch.to(fabric.device)).float().cpu() for batch in source.batches(4 * batch_size)
-        ]
-    return torch.cat(parts).numpy()
+        batches = source.batches(4 * batch_size)  # larger than in training: no activations are kept
+        parts = [output(module, batch.to(fabric.device)).float().cpu() for batch in batches]
+    values: NDArray[np.float32] = torch.cat(parts).numpy()
+    return values
 
 
 class _Step(nn.Module):

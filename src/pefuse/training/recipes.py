@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import cast
 
 import numpy as np
@@ -34,7 +33,7 @@ from pefuse.training.cells import CellKey, CellResult, CellStore
 from pefuse.training.config import Intermediate, RunConfig
 from pefuse.training.data import Batch, CaseSource
 from pefuse.training.folddata import SPLITS, FoldData
-from pefuse.training.loop import History, LoopConfig, Task, positive_weight, predict_logits, train, weighted_bce
+from pefuse.training.loop import History, LoopConfig, Task, positive_weight, predict, train, weighted_bce
 
 __all__ = ["RECIPES", "CellContext", "train_cell"]
 
@@ -131,7 +130,7 @@ def _scan(row: Row, key: CellKey, context: CellContext) -> CellResult:
     }
     return _train_encoder(
         module, task, sources, settings.loop, key, context,
-        embed=lambda net, batch: net(batch.image).embedding,
+        embed=_image_embedding,
         description={
             "architecture": "sanet",
             "network": config_to_json(settings.network),
@@ -157,7 +156,7 @@ def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
     task = Task(loss=loss, logit=lambda net, batch: net(batch.ehr).logit)
     result = _train_encoder(
         module, task, sources, settings.loop, key, context,
-        embed=lambda net, batch: net(batch.ehr).embedding,
+        embed=_record_embedding,
         description={
             "architecture": "tabnet",
             "network": config_to_json(network),
@@ -167,6 +166,16 @@ def _record(row: Row, key: CellKey, context: CellContext) -> CellResult:
     )  # fmt: skip
     names = [context.data.preparation.columns[column].name for column in columns]
     return replace(result, importance=_importance(names, _mask_importance(module, sources["test"])))
+
+
+def _image_embedding(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    output = net(batch.image)
+    return output.logit, output.embedding
+
+
+def _record_embedding(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    output = net(batch.ehr)
+    return output.logit, output.embedding
 
 
 def _ehr(source: CaseSource) -> NDArray[np.float32]:
@@ -191,21 +200,42 @@ def _train_encoder(
     key: CellKey,
     context: CellContext,
     *,
-    embed: Callable[[nn.Module, Batch], Tensor],
+    embed: Callable[[nn.Module, Batch], tuple[Tensor, Tensor]],
     description: dict[str, object],
 ) -> CellResult:
     history = _train_on(module, task, sources, loop, key, context)
     shift = math.log(positive_weight(sources["train"].labels))
-    predict = partial(predict_logits, fabric=context.fabric, batch_size=loop.batch_size)
-    embedding_task = replace(task, logit=embed)
+    return _network_result(module, sources, embed, shift, history, loop, context, description)
+
+
+def _network_result(
+    module: nn.Module,
+    sources: dict[str, CaseSource],
+    embed: Callable[[nn.Module, Batch], tuple[Tensor, Tensor]],
+    shift: float,
+    history: History,
+    loop: LoopConfig,
+    context: CellContext,
+    description: dict[str, object],
+) -> CellResult:
+    """Logits and embeddings of all cases in one pass; `embed` gives both of a batch, `(B,)` and `(B, E)`."""
+
+    def both(net: nn.Module, batch: Batch) -> Tensor:
+        logit, embedding = embed(net, batch)
+        return torch.cat([logit[:, None], embedding], dim=1)
+
+    outputs = {
+        split: predict(module, both, source, fabric=context.fabric, batch_size=loop.batch_size)
+        for split, source in sources.items()
+    }
     return CellResult(
         predictions=_predictions(
             {split: source.study_ids for split, source in sources.items()},
-            {split: predict(module, task, source) - shift for split, source in sources.items()},
+            {split: output[:, 0] - shift for split, output in outputs.items()},
         ),
-        history=_epochs(history),
+        history=pd.DataFrame([asdict(epoch) for epoch in history.epochs]),
         best_epoch=history.best_epoch,
-        embedding=np.concatenate([predict(module, embedding_task, source) for source in sources.values()]),
+        embedding=np.concatenate([output[:, 1:] for output in outputs.values()]),
         state=_state(module),
         description={**description, "logit_shift": shift},
     )
@@ -282,7 +312,7 @@ def _intermediate(row: Row, key: CellKey, context: CellContext) -> CellResult:
     history = _train_on(fusion, _fusion_task(settings), vectors, settings.loop, key, context)
     shift = math.log(positive_weight(vectors["train"].labels))
     if settings.end_to_end is None or fusion.config.reduction == "pca":
-        return _fused_result(fusion, _fusion_task(settings), vectors, shift, history, settings.loop, context)
+        return _fused_result(fusion, vectors, shift, history, settings.loop, context)
     return _end_to_end(row, key, context, fusion, shift)
 
 
@@ -351,7 +381,7 @@ def _end_to_end(
         (list(fusion.parameters()), 1.0),
     ]
     history = _train_on(module, task, sources, settings.end_to_end, key, context, learning_rates=rates)
-    return _fused_result(module, task, sources, shift, history, settings.end_to_end, context)
+    return _fused_result(module, sources, shift, history, settings.end_to_end, context)
 
 
 def _end_to_end_task(settings: Intermediate) -> Task:
@@ -376,39 +406,25 @@ def _present_bce(logit: Tensor, present: Tensor, batch: Batch, weight: Tensor) -
 
 def _fused_result(
     module: nn.Module,
-    task: Task,
     sources: dict[str, CaseSource],
     shift: float,
     history: History,
     loop: LoopConfig,
     context: CellContext,
 ) -> CellResult:
+    """The embedding of a fusion is the vector that its head sees."""
     fusion = module.fusion if isinstance(module, EndToEndFusion) else module
     assert isinstance(fusion, IntermediateFusion)
-    fused_task = replace(task, logit=lambda net, batch: _fused(net, batch))
-    predict = partial(predict_logits, fabric=context.fabric, batch_size=loop.batch_size)
-    return CellResult(
-        predictions=_predictions(
-            {split: source.study_ids for split, source in sources.items()},
-            {split: predict(module, task, source) - shift for split, source in sources.items()},
-        ),
-        history=_epochs(history),
-        best_epoch=history.best_epoch,
-        embedding=np.concatenate([predict(module, fused_task, source) for source in sources.values()]),
-        state=_state(module),
-        description={
-            "architecture": "end-to-end" if module is not fusion else "intermediate",
-            "network": config_to_json(fusion.config),
-            "logit_shift": shift,
-        },
-    )
+    description: dict[str, object] = {
+        "architecture": "intermediate" if module is fusion else "end-to-end",
+        "network": config_to_json(fusion.config),
+    }
+    return _network_result(module, sources, _fused, shift, history, loop, context, description)
 
 
-def _fused(net: nn.Module, batch: Batch) -> Tensor:
-    """The vector that the head sees."""
+def _fused(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
-    fused: Tensor = output.fusion.fused if isinstance(net, EndToEndFusion) else output.fused
-    return fused
+    return output.logit, (output.fusion.fused if isinstance(net, EndToEndFusion) else output.fused)
 
 
 # --- shared ------------------------------------------------------------------------------------------------------
@@ -424,10 +440,6 @@ def _predictions(ids: dict[str, tuple[str, ...]], logits: Mapping[str, NDArray[n
         ],
         ignore_index=True,
     )
-
-
-def _epochs(history: History) -> pd.DataFrame:
-    return pd.DataFrame([asdict(epoch) for epoch in history.epochs])
 
 
 def _importance(names: Sequence[str], values: NDArray[np.float64]) -> pd.DataFrame:
