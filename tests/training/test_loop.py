@@ -74,6 +74,12 @@ def test_an_epoch_before_min_epochs_is_never_kept():
     assert history.best_epoch >= 9
 
 
+def test_fewer_epochs_than_min_epochs_keep_the_last():
+    _, history = fitted(LoopConfig(epochs=3, batch_size=10, min_epochs=10))
+
+    assert history.best_epoch == 2
+
+
 @pytest.mark.parametrize("average_decay", [0.0, 0.9])
 @pytest.mark.parametrize("balanced_batches", [False, True])
 def test_the_same_seed_gives_the_same_bits(average_decay, balanced_batches):

@@ -37,7 +37,7 @@ class LoopConfig:
     cosine: bool = False
     clip_norm: float = 0.0  # 0: gradients are not clipped
     patience: int = 15  # epochs without a better validation score before it stops
-    min_epochs: int = 1  # earlier epochs are never kept: a lucky untrained net is no model
+    min_epochs: int = 1  # earlier epochs are never kept, unless it is the last: a lucky untrained net is no model
     monitor: Literal["loss", "auc"] = "loss"
     average_decay: float = 0.0  # > 0: an exponential moving average of the weights is validated and kept
     label_smoothing: float = 0.0
@@ -126,6 +126,7 @@ def train(
         1.0 if config.balanced_batches else positive_weight(training.labels), device=fabric.device
     )
     average = _Average(module, config.average_decay)
+    first_kept = min(config.min_epochs, config.epochs)
     epochs: list[Epoch] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
     for number in range(config.epochs):
@@ -135,14 +136,14 @@ def train(
             logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
             epoch = _score(number, train_loss, logits, validation.labels, weight)
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
-            if number + 1 >= config.min_epochs and (best is None or score > best[0]):
+            if number + 1 >= first_kept and (best is None or score > best[0]):
                 best = (score, number, copy.deepcopy(module.state_dict()))
         epochs.append(epoch)
         if on_epoch:
             on_epoch(epoch)
         if best is not None and number - best[1] >= config.patience:
             break
-    assert best is not None  # min_epochs is at most epochs, checked where the config is made
+    assert best is not None  # the last epoch may always be kept
     module.load_state_dict(best[2])
     module.eval()
     return History(epochs=tuple(epochs), best_epoch=best[1])
