@@ -269,11 +269,12 @@ class _Average:
         self.updates += 1
         # Early on a long memory would hold on to the random start: shorten it while there are few updates.
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, value in module.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.state[name].lerp_(value, 1 - decay)
-            else:
-                self.state[name].copy_(value)
+        now = module.state_dict()
+        floating = [name for name, value in now.items() if value.dtype.is_floating_point]
+        # One call for all: a network has hundreds of small tensors.
+        torch._foreach_lerp_([self.state[name] for name in floating], [now[name] for name in floating], 1 - decay)
+        for name in now.keys() - floating:
+            self.state[name].copy_(now[name])
 
     def applied(self, module: nn.Module) -> _Applied:
         return _Applied(self, module)
