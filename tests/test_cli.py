@@ -257,6 +257,11 @@ def test_progress_in_a_log_is_one_line_at_the_end_of_each_task(capsys: pytest.Ca
     assert captured.out == ""
 
 
+def hear_ctrl_c() -> None:
+    """A shell starts background jobs, this test run among them, deaf to SIGINT, and children inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> None:
@@ -269,6 +274,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> Non
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stderr is not None
     first = process.stderr.readline()

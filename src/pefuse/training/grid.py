@@ -92,10 +92,10 @@ def run_cells(keys: Sequence[CellKey], data: GridData, *, progress: Progress | N
             _stop(pool)
             raise
     if failed:
-        first = failed[0]
+        first = min(failed, key=lambda outcome: outcome.key)
         raise RunError(
             f"{len(failed)} of {len(keys)} cells failed, the others are finished and kept. "
-            f"First: {first.key}: {first.error}. Mend it and run the same command again."
+            f"First: {first.key}: {first.error.rstrip('.')}. Mend it and run the same command again."
         )
 
 
