@@ -13,6 +13,7 @@ from pefuse.cohort import load_cohort
 from pefuse.errors import RunError, UsageError
 from pefuse.evaluation import auroc
 from pefuse.training import compare, fit, resolve_config
+from pefuse.training.grid import shown_error
 from pefuse.types import PREDICTION_COLUMNS
 
 QUICK = [
@@ -175,7 +176,15 @@ def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
     assert kept == {f"{model}-seed0-fold{fold}" for model in ("pesi", "sanet", "tabnet") for fold in (0, 1)}
 
 
-def test_fit_trains_one_model_and_what_it_starts_from(cohort, tmp_path):
+def test_the_text_of_an_unforeseen_error_is_not_shown():
+    """It may hold a path; our own errors never do."""
+    assert shown_error(FileNotFoundError(2, "No such file", "/hospital/doe_john.dcm")) == "FileNotFoundError"
+    assert shown_error(UsageError("Too many components.")) == "UsageError: Too many components."
+
+
+def test_fit_trains_one_model_and_what_it_starts_from(cohort, tmp_path, monkeypatch):
+    """Also where a script was started with a folder as its argument: no path is kept."""
+    monkeypatch.setattr("sys.argv", ["script.py", str(tmp_path)])
     run = fit(cohort, "xgboost", out=tmp_path / "run", config=quick())
     environment = json.loads((run.folder / "environment.json").read_text())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -249,7 +248,6 @@ def _environment(out: Path, config: RunConfig, seconds: dict[str, float]) -> Non
             "memory_gib": round(available_memory_bytes() / 2**30, 1),
             "seeds": list(config.seeds),
             "preset": config.preset,
-            "command_line": " ".join(word for word in sys.argv[1:2]),
             "seconds": {name: round(before.get(name, 0.0) + value, 1) for name, value in seconds.items()},
         },
     )

@@ -23,7 +23,7 @@ from lightning_fabric import Fabric
 
 from pefuse.ct import PreparedScans
 from pefuse.ehr import RawRecord
-from pefuse.errors import RunError
+from pefuse.errors import PefuseError, RunError
 from pefuse.machine import allowed_cores
 from pefuse.models.zoo import model_row
 from pefuse.training.cells import CellKey, CellStore, digest
@@ -33,7 +33,7 @@ from pefuse.training.folddata import FoldData
 from pefuse.training.recipes import CellContext, train_cell
 from pefuse.types import Fold, Progress
 
-__all__ = ["GridData", "run_cells"]
+__all__ = ["GridData", "run_cells", "shown_error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +179,14 @@ def _run_cell(key: CellKey) -> _Outcome:
         store.save(key, result, cell_digest=cell_digest(key, data), seconds=seconds)
     except Exception as error:  # one cell's failure must not stop the others: it is counted and shown
         _log_failure(data.run, key, error)
-        return _Outcome(key=key, error=f"{type(error).__name__}: {error}")
+        return _Outcome(key=key, error=shown_error(error))
     return _Outcome(key=key)
+
+
+def shown_error(error: Exception) -> str:
+    """A failure in words: our own errors whole; of any other its kind alone, since its text may hold a path."""
+    kind = type(error).__name__
+    return f"{kind}: {error}" if isinstance(error, PefuseError) else kind
 
 
 def _fold_data(index: int) -> FoldData:
