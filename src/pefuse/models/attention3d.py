@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pefuse.errors import UsageError
+from pefuse.models.pointwise import PointwiseConv3d
 
 __all__ = ["SANET_ATTENTION", "AttentionPlan", "ResidualAttention", "ResidualUnit"]
 
@@ -57,10 +58,10 @@ class ResidualAttention(nn.Module):
         self.mask = nn.Sequential(
             nn.BatchNorm3d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv3d(channels, channels, 1, bias=False),
+            PointwiseConv3d(channels, channels),
             nn.BatchNorm3d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv3d(channels, channels, 1, bias=False),
+            PointwiseConv3d(channels, channels),
             nn.Sigmoid(),
         )
         self.after = ResidualUnit(channels)
@@ -102,13 +103,13 @@ class ResidualUnit(nn.Module):
         super().__init__()
         narrow = max(1, channels // 4)
         self.body = nn.Sequential(
-            nn.Conv3d(channels, narrow, 1, bias=False),
+            PointwiseConv3d(channels, narrow),
             nn.BatchNorm3d(narrow),
             nn.ReLU(inplace=True),
             nn.Conv3d(narrow, narrow, 3, padding=1, bias=False),
             nn.BatchNorm3d(narrow),
             nn.ReLU(inplace=True),
-            nn.Conv3d(narrow, channels, 1, bias=False),
+            PointwiseConv3d(narrow, channels),
             nn.BatchNorm3d(channels),
         )
 

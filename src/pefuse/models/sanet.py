@@ -17,6 +17,7 @@ from torch.nn import functional
 from pefuse.errors import UsageError
 from pefuse.models.attention3d import SANET_ATTENTION, ResidualAttention
 from pefuse.models.config import ModelConfig
+from pefuse.models.pointwise import PointwiseConv3d
 from pefuse.models.recompute import recomputed
 
 __all__ = ["SANet", "SANetConfig", "SANetOutput"]
@@ -184,7 +185,7 @@ class DenseLayer(nn.Sequential):
         super().__init__(
             nn.BatchNorm3d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv3d(channels, narrow, 1, bias=False),
+            PointwiseConv3d(channels, narrow),
             nn.BatchNorm3d(narrow),
             nn.ReLU(inplace=True),
             nn.Conv3d(narrow, config.growth, 3, padding=1, bias=False),
@@ -199,7 +200,7 @@ class Transition(nn.Sequential):
         super().__init__(
             nn.BatchNorm3d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv3d(channels, channels // 2, 1, bias=False),
+            PointwiseConv3d(channels, channels // 2),
             nn.AvgPool3d(2),
         )
 
