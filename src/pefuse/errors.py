@@ -10,6 +10,7 @@
     │   └── PlausibilityError    the volume is regular, but it cannot be a chest CT in HU
     ├── RecordError              events or features that cannot be used
     ├── RunError                 a run folder that is missing, foreign or damaged
+    ├── BundleError              a bundle that is missing, foreign, damaged or of another format
     └── StorageError             the disk is full or the folder is not writable
 
 A message says which case, what was found, what was needed and what to do. It never holds a patient's name,
@@ -19,6 +20,7 @@ number, date or path: cases are named by their study_id.
 from __future__ import annotations
 
 __all__ = [
+    "BundleError",
     "CohortError",
     "GeometryError",
     "PefuseError",
@@ -76,6 +78,10 @@ class RecordError(PefuseError):
 
 class RunError(PefuseError):
     """A run folder that is missing, foreign or damaged."""
+
+
+class BundleError(PefuseError):
+    """A bundle is missing, foreign, damaged or of another format."""
 
 
 class StorageError(PefuseError):

@@ -28,6 +28,7 @@ from pefuse.evaluation.discrimination import (
     placements,
     roc_curve,
 )
+from pefuse.evaluation.ensemble import can_be_ranked, mean_by_study, validation_threshold
 from pefuse.evaluation.intervals import Interval, clopper_pearson_interval, wilson_interval
 from pefuse.evaluation.thresholds import OperatingPoint, operating_point, youden_threshold
 
@@ -47,6 +48,7 @@ __all__ = [
     "brier_score",
     "calibration_bins",
     "calibration_line",
+    "can_be_ranked",
     "clopper_pearson_interval",
     "delong",
     "delong_interval",
@@ -54,10 +56,12 @@ __all__ = [
     "difference_interval",
     "expected_calibration_error",
     "holm",
+    "mean_by_study",
     "operating_point",
     "placements",
     "roc_curve",
     "smoothed_calibration",
+    "validation_threshold",
     "wilson_interval",
     "youden_threshold",
 ]

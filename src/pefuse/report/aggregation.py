@@ -1,7 +1,6 @@
 """From rows of a run to one number a study and model.
 
-Test: the mean over folds and seeds of the fold models' risks (the ensemble of folds). Validation: each study's
-risk by the model that did not train on it, mean over seeds. A clinical score is judged by its points.
+Folds and seeds are averaged as evaluation/ensemble.py says. A clinical score is judged by its points.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pefuse.evaluation import auroc
+from pefuse.evaluation import auroc, mean_by_study
 from pefuse.report.names import CLINICAL_SCORES, sorted_models
 from pefuse.report.run_folder import RunFolder
 
@@ -46,8 +45,8 @@ def _of_model(predictions: pd.DataFrame, name: str) -> ModelScores:
     test = rows[rows["split"] == "test"]
     return ModelScores(
         name=name,
-        test=_mean_by_study(test),
-        validation=_mean_by_study(rows[rows["split"] == "validation"]),
+        test=mean_by_study(test, "risk", "score"),
+        validation=mean_by_study(rows[rows["split"] == "validation"], "risk", "score"),
         fold_aucs=_fold_aucs(test),
         problem=_problem(test),
     )
@@ -75,12 +74,6 @@ def _of_ideal(risk: pd.Series[float], name: str, labels: dict[str, pd.Series[flo
     nothing = pd.DataFrame({"seed": [], "fold": [], "auc": []})
     return ModelScores(
         name=name, test=test, validation=on("validation"), fold_aucs=nothing, problem=_problem(test)
-    )
-
-
-def _mean_by_study(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.groupby("study_id", sort=True).agg(
-        label=("label", "first"), risk=("risk", "mean"), score=("score", "mean")
     )
 
 

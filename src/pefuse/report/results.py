@@ -15,13 +15,14 @@ from pefuse.evaluation import (
     average_precision,
     brier_score,
     calibration_line,
+    can_be_ranked,
     delong_interval,
     delong_test,
     difference_interval,
     expected_calibration_error,
     holm,
     operating_point,
-    youden_threshold,
+    validation_threshold,
 )
 from pefuse.report.aggregation import ModelScores, collect_scores
 from pefuse.report.names import Family, Modality, model_name
@@ -176,7 +177,7 @@ def load_results(folder: Path) -> Results | None:
 
 def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float]) -> ModelResult:
     shown = model_name(scores.name)
-    validation_auc = _auc_estimate(scores.validation) if _has_both(scores.validation) else None
+    validation_auc = _auc_estimate(scores.validation) if can_be_ranked(scores.validation) else None
     test = _judge(scores) if not scores.problem else None
     drop = _drop(validation_auc, test.auc) if validation_auc and test else None
     # A clinical score is the same in all folds: no spread to tell.
@@ -215,9 +216,9 @@ def _judge(scores: ModelScores) -> Judgement:
             intercept=_told(line.intercept),
         ),
     )
-    if not _has_both(scores.validation):
-        return judgement  # no threshold: it must never come from the test studies
-    threshold = youden_threshold(scores.validation["label"], scores.validation["score"])
+    threshold = validation_threshold(scores.validation)
+    if threshold is None:
+        return judgement  # it must never come from the test studies
     point = operating_point(label, score, threshold)
     intervals = point.intervals()
     rates = {name: _estimate(getattr(point, name), intervals[name]) for name in RATES}
@@ -278,11 +279,6 @@ def _compare(one: ModelScores, reference: ModelScores) -> Comparison:
     test = delong_test(ours["label"], ours["score"], theirs["score"])
     difference = _estimate(test.difference, test.interval)
     return result.model_copy(update={"difference": difference, "p_value": _told(test.p_value)})
-
-
-def _has_both(table: pd.DataFrame) -> bool:
-    """Whether the studies can be ranked: both outcomes, and a score for each."""
-    return bool(table["label"].nunique() == 2 and table["score"].notna().all())
 
 
 def _auc_estimate(table: pd.DataFrame) -> Estimate:

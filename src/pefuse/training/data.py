@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pefuse.machine import available_memory_bytes
+from pefuse.models.scan_normalisation import ScanNormalisation
 from pefuse.training.augmentation import AugmentationConfig, augment, draw_augmentation
 
-__all__ = ["ArrayScans", "Batch", "CaseSource", "ScanArrays", "ScanNormalisation"]
+__all__ = ["ArrayScans", "Batch", "CaseSource", "ScanArrays"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +66,6 @@ class ArrayScans:
         if self._held is None:
             return self._scans.load(study_ids)
         return self._held[[self._row[study_id] for study_id in study_ids]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScanNormalisation:
-    """HU to network input: clip to the window, scale to 0..1, standardise with the training fold's figures."""
-
-    window_hu: tuple[float, float]
-    mean: float
-    sd: float
-
-    def __call__(self, hu: NDArray[np.int16]) -> Tensor:
-        low, high = self.window_hu
-        scaled = torch.from_numpy(hu).to(torch.float32).clamp_(low, high).sub_(low).div_(high - low)
-        return scaled.sub_(self.mean).div_(self.sd)
 
 
 @dataclass(frozen=True, kw_only=True)

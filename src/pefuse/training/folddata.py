@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pefuse.ehr import FeaturePreparation, PreparationConfig, RawRecord
-from pefuse.training.data import CaseSource, ScanArrays, ScanNormalisation
+from pefuse.models.scan_normalisation import ScanNormalisation
+from pefuse.training.data import CaseSource, ScanArrays
 from pefuse.types import EhrFeatures, Fold
 
 __all__ = ["SPLITS", "FoldData"]
