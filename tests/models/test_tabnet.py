@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pefuse.errors import UsageError
 from pefuse.models.normalisation import Normalisation
-from pefuse.models.tabnet import TabNet, TabNetConfig, importance
+from pefuse.models.tabnet import TabNet, TabNetConfig, importance, with_frozen_statistics
 
 CATEGORICAL = ((2, 5, 3), (4, 7, 1))
 
@@ -255,6 +255,21 @@ def test_learns_ten_rows_by_heart(normalisation: Normalisation, batch):
     with torch.no_grad():
         logit = net(x).logit
     assert nn.functional.binary_cross_entropy_with_logits(logit, label) < 0.05
+
+
+@pytest.mark.parametrize("normalisation", ["ghost-batch", "batch", "layer"])
+def test_a_copy_with_frozen_statistics_predicts_the_same_and_learns_from_a_batch_of_two(normalisation):
+    config = TabNetConfig(input_dim=6, normalisation=normalisation)
+    torch.manual_seed(0)
+    net = TabNet(config).train()
+    net(rows(config, 16))  # moves the running statistics
+    frozen, x = with_frozen_statistics(net.eval()), rows(config, 2, seed=5)
+
+    torch.testing.assert_close(frozen.eval()(x).logit, net(x).logit)
+    torch.testing.assert_close(frozen.train()(x).logit, net(x).logit)  # in training no batch statistics either
+    frozen(x).logit[0].backward()
+    assert frozen.shared[0].weight.grad.abs().sum() > 0  # the first layer hears the loss
+    assert net.shared[0].weight.grad is None  # and the original is left alone
 
 
 def test_same_seed_gives_the_same_bits():

@@ -74,6 +74,25 @@ def test_all_models_share_the_folds_and_each_case_is_validated_once(run):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("preset", ["paper", "released"])
+def test_the_full_size_presets_train_every_model_at_their_own_batch_sizes(preset, cohort, tmp_path):
+    """As shipped, but for the grid, the number of epochs, and SANet's width and depth."""
+    short = [
+        f"{part}.epochs=1"
+        for part in ("sanet.loop", "tabnet.loop", "intermediate.loop", "intermediate.end_to_end")
+    ]
+    small = ["folds=1", "threads=1", "scan.grid=16", "xgboost.rounds=5"]
+    small += [f"sanet.network.{part}" for part in ("blocks=[1, 1, 1]", "stem_channels=4", "growth=4")]
+    config = resolve_config(preset, overrides=[EVERY_MODEL, *small, *short])
+    run = compare(cohort, out=tmp_path / "run", config=config)
+    table = run.predictions.table
+
+    assert table["model"].nunique() == 8
+    assert table["risk"].between(0, 1).all()
+    assert (table.groupby("model")["risk"].nunique() > 1).all()
+
+
+@pytest.mark.slow
 def test_a_second_run_trains_nothing_and_changes_nothing(run, cohort):
     before = {path: path.stat().st_mtime_ns for path in (run.folder / "cells").rglob("*")}
     table = (run.folder / "predictions.csv").read_bytes()

@@ -5,6 +5,7 @@ Arik & Pfister, arXiv 1908.07442. With `normalisation="ghost-batch"` it computes
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from pefuse.errors import UsageError
 from pefuse.models.config import ModelConfig
 from pefuse.models.normalisation import Normalisation, column_norm, inner_norm
 
-__all__ = ["TabNet", "TabNetConfig", "TabNetOutput", "importance"]
+__all__ = ["TabNet", "TabNetConfig", "TabNetOutput", "importance", "with_frozen_statistics"]
 
 INPUT_MOMENTUM = 0.01  # of the running statistics of the input columns; the other layers' is an option
 
@@ -150,6 +151,15 @@ def importance(output: TabNetOutput) -> Tensor:
     return shares
 
 
+def with_frozen_statistics(network: TabNet) -> TabNet:
+    """A copy that is normalised by its running statistics in training too: to go on with at a batch of any size."""
+    if network.config.normalisation not in ("batch", "ghost-batch"):
+        return copy.deepcopy(network)
+    frozen = TabNet(replace(network.config, normalisation="frozen"))
+    frozen.load_state_dict(network.state_dict())
+    return frozen
+
+
 class ColumnEmbedder(nn.Module):
     """Categorical columns become learned vectors in place; the others stay as they are."""
 
@@ -160,15 +170,14 @@ class ColumnEmbedder(nn.Module):
         super().__init__()
         self.columns = [column for column, _, _ in config.categorical]
         self.tables = nn.ModuleList(nn.Embedding(levels, width) for _, levels, width in config.categorical)
-        widths = torch.ones(config.input_dim, dtype=torch.long)
+        # In plain numbers, so that the network can be built without memory too (models/restore.py).
+        widths = [1] * config.input_dim
         for column, _, width in config.categorical:
             widths[column] = width
-        self.width = int(widths.sum())
-        source = torch.repeat_interleave(
-            torch.arange(config.input_dim), widths
-        )  # (D',) the column each comes from
-        self.register_buffer("source", source, persistent=False)
-        self.register_buffer("share", 1 / widths[source], persistent=False)  # (D',)
+        source = [column for column, width in enumerate(widths) for _ in range(width)]  # D' columns' origins
+        self.width = len(source)
+        self.register_buffer("source", torch.tensor(source), persistent=False)
+        self.register_buffer("share", torch.tensor([1 / widths[column] for column in source]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (B, D) to (B, D')."""

@@ -27,7 +27,7 @@ from pefuse.models.late import WeightedAverage
 from pefuse.models.reduction import PcaConfig, PcaReduction
 from pefuse.models.sanet import SANet, SANetConfig
 from pefuse.models.screening import screen_columns
-from pefuse.models.tabnet import TabNet, TabNetConfig, importance
+from pefuse.models.tabnet import TabNet, TabNetConfig, importance, with_frozen_statistics
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellResult, CellStore
 from pefuse.training.config import Intermediate, RunConfig
@@ -368,6 +368,9 @@ def _end_to_end(
     settings = context.config.intermediate
     assert settings.end_to_end is not None
     image, ehr = (load_network(context.store, replace(key, model=need)) for need in row.needs)
+    assert isinstance(ehr, TabNet)
+    # A batch of scans is small (the paper's is 2): too small for the TabNets' batch statistics.
+    ehr, fusion.head = with_frozen_statistics(ehr), with_frozen_statistics(fusion.head)
     module = EndToEndFusion(image, ehr, fusion)
     sources = {
         split: context.data.source(split, scan=True, record=True, augmentation=context.config.sanet.augmentation)
