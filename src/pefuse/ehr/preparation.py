@@ -7,11 +7,12 @@ Binary columns stay 0 or 1, so that a table of them stays readable.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.errors import RecordError, UsageError
@@ -31,6 +32,8 @@ Role = Literal["number", "flag", "mark", "missing", "level", "category"]
 @dataclass(frozen=True, kw_only=True)
 class PreparationConfig:
     """What to keep and how to scale; shares are of the training fold."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     min_diagnosis_share: float = 0.05  # the paper's rule for ICD codes
     min_medication_share: float = 0.0  # the paper keeps all 641 classes
@@ -64,6 +67,8 @@ class PreparedColumn:
     role: number (scaled), flag (a number that is 0 or 1), mark (set or not), missing (1 = the number is missing),
     level (1 = the text is `levels[0]`), category (position of the text in `levels` plus 1, 0 = none of them).
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
     key: str
@@ -158,16 +163,35 @@ class FeaturePreparation:
         if content.get("format") != FORMAT:
             raise RecordError(f"The saved preparation is not of format {FORMAT}: train the model again.")
         try:
-            return cls(
-                config=PreparationConfig(**content["config"]),
-                columns=tuple(
-                    PreparedColumn(**{**column, "levels": tuple(column["levels"])})
-                    for column in content["columns"]
-                ),
-                fitted_on=int(content["fitted_on"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            saved = _Saved.model_validate(content)
+        except (UsageError, ValueError) as error:
             raise RecordError("The saved preparation is damaged: train the model again.") from error
+        return cls(config=saved.config, columns=saved.columns, fitted_on=saved.fitted_on)
+
+    def only(self, places: Sequence[int] | NDArray[np.intp]) -> FeaturePreparation:
+        """The same preparation with these columns alone, in this order; each is prepared as before."""
+        return replace(self, columns=tuple(self.columns[place] for place in places))
+
+
+class _Saved(BaseModel):
+    """The JSON form, checked: what stands in it decides numbers."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    format: int
+    config: PreparationConfig
+    fitted_on: int
+    columns: Annotated[tuple[PreparedColumn, ...], Field(min_length=1)]
+
+    @field_validator("columns")
+    @classmethod
+    def _usable(cls, columns: tuple[PreparedColumn, ...]) -> tuple[PreparedColumn, ...]:
+        for column in columns:
+            if column.sd <= 0 or not np.isfinite([column.mean, column.sd, column.fill]).all():
+                raise ValueError("a column's scale is not a positive number")
+            if (column.role == "level") > (len(column.levels) == 1):
+                raise ValueError("a level has no text, or several")
+        return columns
 
 
 # --- fit: each gives the prepared columns and, where the raw column itself is left out, the reason
@@ -353,6 +377,12 @@ def _check_same(column: PreparedColumn, found: RawColumn) -> None:
     if trained_on_text != (found.kind == "categorical"):
         raise RecordError(
             f"Feature '{column.name}' was {'text' if trained_on_text else 'a number'} in training and now is not: "
+            "bring the column to the form that the model was trained on."
+        )
+    if (column.role == "mark") != (found.kind == "binary") and not trained_on_text:
+        was, now = ("set or not", "a number") if column.role == "mark" else ("a number", "set or not")
+        raise RecordError(
+            f"Feature '{column.name}' was {was} in training and now is {now}: "
             "bring the column to the form that the model was trained on."
         )
     if column.unit and found.unit != column.unit:

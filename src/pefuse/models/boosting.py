@@ -16,9 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from pefuse.errors import RunError, UsageError
 from pefuse.machine import allowed_cores
 from pefuse.models.config import ModelConfig, config_from_json, config_to_json
+from pefuse.models.tree_file import check_tree_file
 from pefuse.storage import atomic_file
 
 __all__ = ["BoostedTrees", "BoostedTreesConfig"]
+
+_UNREADABLE = "The saved boosted trees cannot be read: the file is damaged or not ours."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,12 @@ class BoostedTrees:
         return np.asarray(total / total.sum()) if total.any() else total
 
     def save(self, path: Path) -> None:
-        """Write trees and config as one XGBoost JSON file, whole or not at all."""
+        """Write `to_bytes`, whole or not at all."""
+        with atomic_file(path) as partial:
+            partial.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Trees and config as one XGBoost JSON file."""
         booster = self._fitted()
         booster.set_attr(pefuse=None)
         own = {
@@ -142,8 +150,7 @@ class BoostedTrees:
             "digest": _digest(json.loads(booster.save_raw("json"))),
         }
         booster.set_attr(pefuse=json.dumps(own))
-        with atomic_file(path) as partial:
-            partial.write_bytes(bytes(booster.save_raw("json")))
+        return bytes(booster.save_raw("json"))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -153,18 +160,36 @@ class BoostedTrees:
             RunError: the file is damaged, or not one of ours.
         """
         try:
-            raw = path.read_bytes()
+            return cls.from_bytes(path.read_bytes())
+        except OSError as error:
+            raise RunError(_UNREADABLE) from error
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """What `save` wrote, as read from the file; else as `load`."""
+        try:
             content: Any = json.loads(raw)
             own: Any = json.loads(content["learner"]["attributes"].pop("pefuse"))
             model = cls(config_from_json(BoostedTreesConfig, own["config"]))
             model.positive_weight = float(own["weight"])
+            if not 0 < model.positive_weight < math.inf:
+                raise ValueError("the weight is not a positive number")
             # XGBoost ends the whole process on some damaged files, so it only gets to see what we wrote.
             if own["digest"] != _digest(content):
                 raise ValueError("the trees are not those that were saved")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-            raise RunError("The saved boosted trees cannot be read: the file is damaged or not ours.") from error
-        model._booster = xgboost.Booster({"nthread": model._threads()}, model_file=bytearray(raw))
+            check_tree_file(content)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
+            raise RunError(_UNREADABLE) from error
+        try:
+            model._booster = xgboost.Booster({"nthread": model._threads()}, model_file=bytearray(raw))
+        except ValueError as error:  # XGBoost's own are of this kind
+            raise RunError(_UNREADABLE) from error
         return model
+
+    @property
+    def columns(self) -> int:
+        """Columns of the table that the trees were fitted on."""
+        return int(self._fitted().num_features())
 
     def _parameters(self) -> dict[str, Any]:
         config = self.config

@@ -115,10 +115,18 @@ class CellStore:
         vectors = load_file(self._file(key, "embedding.safetensors"))["embedding"]
         return dict(zip(self.predictions(key)["study_id"], vectors, strict=True))
 
+    def description(self, key: CellKey) -> dict[str, Any]:
+        """What is needed to build the model again, but its weights."""
+        description: dict[str, Any] = json.loads(self._file(key, "model.json").read_text(encoding="utf-8"))
+        return description
+
     def model(self, key: CellKey) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The network's description and tensors."""
-        description = json.loads(self._file(key, "model.json").read_text(encoding="utf-8"))
-        return description, load_file(self._file(key, "model.safetensors"))
+        return self.description(key), load_file(self._file(key, "model.safetensors"))
+
+    def trees(self, key: CellKey) -> BoostedTrees:
+        """The fitted trees."""
+        return BoostedTrees.load(self._file(key, "trees.json"))
 
     def collect(self, keys: Sequence[CellKey]) -> pd.DataFrame:
         """Predictions of all these cells, with the columns model, seed and fold added."""

@@ -33,7 +33,7 @@ from pefuse.training.folddata import FoldData
 from pefuse.training.recipes import CellContext, train_cell
 from pefuse.types import Fold, Progress
 
-__all__ = ["GridData", "run_cells", "shown_error"]
+__all__ = ["SETTINGS", "GridData", "cell_digest", "run_cells", "shown_error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +103,15 @@ def cell_digest(key: CellKey, data: GridData) -> str:
     """Of everything that decides a cell's numbers: its settings, its fold, the data, and what it starts from."""
     row = model_row(key.model)
     settings = data.config.model_dump(mode="json")
-    parts = {name: settings[name] for name in _SETTINGS[row.kind]}
+    parts = {name: settings[name] for name in SETTINGS[row.kind]} | _FORM.get(row.kind, {})
     fold = next(fold for fold in data.folds if fold.index == key.fold)
     needs = sorted(cell_digest(need, data) for need in _needs(key))
     members = [fold.train, fold.validation, fold.test]
     return digest(str(key), parts, dict(row.options), members, data.fingerprint, data.config.threads, needs)
 
 
-_SETTINGS = {
+# The parts of a run's settings that decide what a kind of model learns.
+SETTINGS = {
     "score": ("score_missing",),
     "trees": ("record", "xgboost"),
     "record": ("record", "tabnet"),
@@ -118,6 +119,10 @@ _SETTINGS = {
     "late": (),
     "intermediate": ("scan", "record", "intermediate"),
 }
+
+
+# Raised when a cell keeps something that older ones lack: those are then trained again.
+_FORM = {"trees": {"form": 2}}  # 2: with the preparation of its features
 
 
 def _needs(key: CellKey) -> set[CellKey]:

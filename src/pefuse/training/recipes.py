@@ -21,13 +21,14 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from pefuse.models.boosting import BoostedTrees
-from pefuse.models.config import config_from_json, config_to_json
+from pefuse.models.config import config_to_json
 from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, IntermediateFusion
 from pefuse.models.late import WeightedAverage
 from pefuse.models.reduction import PcaConfig, PcaReduction
-from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.restore import network_arrays, restore_sanet, restore_tabnet
+from pefuse.models.sanet import SANet
 from pefuse.models.screening import screen_columns
-from pefuse.models.tabnet import TabNet, TabNetConfig, importance, with_frozen_statistics
+from pefuse.models.tabnet import TabNet, importance, with_frozen_statistics
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellResult, CellStore
 from pefuse.training.config import Intermediate, RunConfig
@@ -109,6 +110,7 @@ def _trees(row: Row, key: CellKey, context: CellContext) -> CellResult:
         history=pd.DataFrame(rounds).rename_axis("epoch").reset_index(),
         best_epoch=trees.rounds_kept - 1,
         trees=trees,
+        description={"architecture": "boosted-trees", "record": data.preparation.to_json()},
         importance=_importance(values["train"].names, trees.gain()),
     )
 
@@ -236,7 +238,7 @@ def _network_result(
         history=pd.DataFrame([asdict(epoch) for epoch in history.epochs]),
         best_epoch=history.best_epoch,
         embedding=np.concatenate([output[:, 1:] for output in outputs.values()]),
-        state=_state(module),
+        state=network_arrays(module),
         description={**description, "logit_shift": shift},
     )
 
@@ -261,19 +263,6 @@ def _train_on(
         fabric=context.fabric,
         learning_rates=learning_rates,
     )
-
-
-def load_network(store: CellStore, key: CellKey) -> SANet | TabNet:
-    """A finished single-modality network, in eval mode."""
-    description, state = store.model(key)
-    module: SANet | TabNet
-    if description["architecture"] == "sanet":
-        module = SANet(config_from_json(SANetConfig, description["network"]))
-        module = module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    else:
-        module = TabNet(config_from_json(TabNetConfig, description["network"]))
-    module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    return module.eval()
 
 
 def _mask_importance(module: TabNet, source: CaseSource) -> NDArray[np.float64]:
@@ -367,8 +356,8 @@ def _end_to_end(
     """From the trained encoders and the settled head on, all weights learn; each modality keeps its own loss."""
     settings = context.config.intermediate
     assert settings.end_to_end is not None
-    image, ehr = (load_network(context.store, replace(key, model=need)) for need in row.needs)
-    assert isinstance(ehr, TabNet)
+    (scan, scan_state), (record, record_state) = (context.store.model(replace(key, model=n)) for n in row.needs)
+    image, ehr = restore_sanet(scan["network"], scan_state), restore_tabnet(record["network"], record_state)
     # A batch of scans is small (the paper's is 2): too small for the TabNets' batch statistics.
     ehr, fusion.head = with_frozen_statistics(ehr), with_frozen_statistics(fusion.head)
     module = EndToEndFusion(image, ehr, fusion)
@@ -376,8 +365,7 @@ def _end_to_end(
         split: context.data.source(split, scan=True, record=True, augmentation=context.config.sanet.augmentation)
         for split in SPLITS
     }
-    columns = np.array(context.store.model(replace(key, model=row.needs[1]))[0]["columns"])
-    sources = _screened(sources, columns, dropout=context.config.tabnet.dropout)
+    sources = _screened(sources, np.array(record["columns"]), dropout=context.config.tabnet.dropout)
     task = _end_to_end_task(settings)
     rates = [
         ([*image.parameters(), *ehr.parameters()], settings.encoder_rate),
@@ -449,10 +437,6 @@ def _importance(names: Sequence[str], values: NDArray[np.float64]) -> pd.DataFra
     """Features that were used at all, most important first."""
     table = pd.DataFrame({"feature": names, "importance": values})
     return table[table["importance"] > 0].sort_values("importance", ascending=False, kind="stable")
-
-
-def _state(module: nn.Module) -> dict[str, NDArray[np.generic]]:
-    return {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
 
 
 RECIPES: dict[Kind, Callable[[Row, CellKey, CellContext], CellResult]] = {

@@ -1,0 +1,214 @@
+"""A trained model as one thing: the ensemble of its folds and seeds, and the risks that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from pefuse.ct import PreparedScans
+from pefuse.ehr import FeaturePreparation, RawRecord
+from pefuse.errors import BundleError, RecordError, UsageError
+from pefuse.evaluation import mean_by_study
+from pefuse.models.bundle.manifest import About, Architecture, Threshold
+from pefuse.models.bundle.members import (
+    FusionModel,
+    LateModel,
+    Member,
+    RecordModel,
+    ScanModel,
+    TreesModel,
+)
+from pefuse.types import FeatureColumn
+
+__all__ = ["Bundle", "BundlePredictions", "architecture_of"]
+
+SCANS_AT_ONCE = 4  # at 128³ a SANet holds about 150 MB of activations for each
+ROWS_AT_ONCE = 1024
+
+_ARCHITECTURES: dict[type, Architecture] = {
+    ScanModel: "sanet",
+    RecordModel: "tabnet",
+    TreesModel: "boosted-trees",
+    LateModel: "late-average",
+    FusionModel: "intermediate",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundlePredictions:
+    """Risks of some studies, in the order asked for.
+
+    `members`: one row a study and member, with study_id, seed, fold, logit, risk. `ensemble`: indexed by study_id,
+    the mean of the members' risks, as the report has it for test studies, and that risk as a logit.
+    """
+
+    members: pd.DataFrame = field(repr=False)
+    ensemble: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A trained model. `about` is what it says of itself; `sha256` stands for the whole bundle, "" = not saved."""
+
+    about: About
+    members: tuple[Member, ...] = field(repr=False)
+    sha256: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model's name in its run."""
+        return self.about.model
+
+    @property
+    def architecture(self) -> Architecture:
+        return architecture_of(self.members)
+
+    @property
+    def needs_scan(self) -> bool:
+        return self.about.grid is not None
+
+    @property
+    def needs_record(self) -> bool:
+        return self.members[0].model.preparation is not None
+
+    @property
+    def grid(self) -> int | None:
+        """Voxels along each axis of the scans that it reads; None where it reads none."""
+        return self.about.grid
+
+    @property
+    def features(self) -> tuple[FeatureColumn, ...]:
+        """The columns of the record that it reads, with name, family, kind and unit."""
+        return tuple(
+            FeatureColumn(name=one.name, family=one.family, kind=one.kind, unit=one.unit)
+            for one in self.about.features
+        )
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """By name; none where the validation studies had a single outcome."""
+        return {threshold.name: threshold for threshold in self.about.thresholds}
+
+    def predict(
+        self,
+        study_ids: Sequence[str],
+        *,
+        scans: NDArray[np.int16] | PreparedScans | None = None,
+        record: RawRecord | None = None,
+    ) -> BundlePredictions:
+        """Risks of these studies by each member and by their ensemble.
+
+        Args:
+            study_ids: which studies, each once.
+            scans: prepared scans that hold them, or HU `(N, Z, Y, X)` int16 on the bundle's grid in their order.
+                Needed where `needs_scan`, else not looked at.
+            record: extracted by `pefuse.ehr.extract`; likewise with `needs_record`.
+
+        Raises:
+            UsageError: something needed is not given, or the scans are of another grid or kind.
+            RecordError: a column is in another unit or form, or the record holds nothing that the model knows.
+            BundleError: an answer is not a number.
+        """
+        ids = _checked_ids(study_ids)
+        if self.needs_scan:
+            self._check_scans(ids, scans)
+        features = self._features(ids, record) if self.needs_record else {}
+        logits = np.empty((len(self.members), len(ids)))
+        step = SCANS_AT_ONCE if self.needs_scan else ROWS_AT_ONCE
+        for start in range(0, len(ids), step):
+            part = slice(start, start + step)
+            hu = _load(scans, ids, part) if self.needs_scan else None
+            for row, member in enumerate(self.members):
+                own = features.get(id(member.model.preparation))
+                logits[row, part] = member.model.logits(hu, own[part] if own is not None else None)
+        return self._predictions(ids, logits)
+
+    def _check_scans(self, ids: list[str], scans: NDArray[np.int16] | PreparedScans | None) -> None:
+        if scans is None:
+            raise UsageError(f"Study {ids[0]} has no scan, and the model {self.model} needs one: give `scans`.")
+        if isinstance(scans, PreparedScans):
+            available = set(scans.available)
+            if missing := [study_id for study_id in ids if study_id not in available]:
+                raise UsageError(
+                    f"Study {missing[0]} has no prepared scan, and the model {self.model} needs one: "
+                    "see quarantine.csv, or leave the study out."
+                )
+            grid = (scans.grid,) * 3
+        else:
+            if scans.dtype != np.int16 or scans.ndim != 4 or len(scans) != len(ids):
+                raise UsageError(
+                    f"Scans of {len(ids)} studies must be HU of type int16 and shape ({len(ids)}, Z, Y, X); "
+                    f"these are {scans.dtype} of shape {scans.shape}."
+                )
+            grid = scans.shape[1:]
+        if grid != (self.grid,) * 3:
+            raise UsageError(
+                f"The scans have a grid of {'×'.join(map(str, grid))} voxels, but the model {self.model} was "
+                f"trained on {self.grid}×{self.grid}×{self.grid}: prepare them with `--grid {self.grid}`."
+            )
+
+    def _features(self, ids: list[str], record: RawRecord | None) -> dict[int, NDArray[np.float32]]:
+        """The prepared features `(N, D)` for each preparation, by its identity: folds differ, seeds do not."""
+        known = set(record.study_ids) if record is not None else set()
+        if record is None or (missing := [study_id for study_id in ids if study_id not in known]):
+            name = ids[0] if record is None else missing[0]
+            raise UsageError(
+                f"Study {name} has no record, and the model {self.model} needs one: extract it, or leave the "
+                "study out."
+            )
+        if all(record.place(feature.key) is None for feature in self.about.features):
+            raise RecordError(
+                f"The record has none of the {len(self.about.features)} columns that the model {self.model} "
+                "reads: its codes or names are not those of the training cohort. Map them in codes.csv."
+            )
+        scaled = self.architecture != "boosted-trees"
+        preparations: list[FeaturePreparation] = [
+            member.model.preparation for member in self.members if member.model.preparation is not None
+        ]
+        return {
+            key: preparation.transform(record, ids, scale=scaled, impute=scaled).values
+            for key, preparation in {id(each): each for each in preparations}.items()
+        }
+
+    def _predictions(self, ids: list[str], logits: NDArray[np.float64]) -> BundlePredictions:
+        if not np.isfinite(logits).all():
+            study_id = ids[int(np.argmin(np.isfinite(logits).all(axis=0)))]
+            raise BundleError(
+                f"Study {study_id}: the model {self.model} gave no number: check its scan and record."
+            )
+        members = pd.concat(
+            [
+                pd.DataFrame(
+                    {"study_id": ids, "seed": member.seed, "fold": member.fold, "logit": row, "risk": expit(row)}
+                )
+                for member, row in zip(self.members, logits, strict=True)
+            ],
+            ignore_index=True,
+        )
+        ensemble = mean_by_study(members, "risk").loc[ids]
+        return BundlePredictions(members=members, ensemble=ensemble.assign(logit=logit(ensemble["risk"])))
+
+
+def architecture_of(members: Sequence[Member]) -> Architecture:
+    """What kind of model the members are."""
+    return _ARCHITECTURES[type(members[0].model)]
+
+
+def _checked_ids(study_ids: Sequence[str]) -> list[str]:
+    ids = [str(study_id) for study_id in study_ids]
+    if not ids:
+        raise UsageError("There is no study to predict: name at least one.")
+    if len(set(ids)) < len(ids):
+        twice = next(study_id for study_id in ids if ids.count(study_id) > 1)
+        raise UsageError(f"Study {twice} is asked for twice: name each once.")
+    return ids
+
+
+def _load(scans: NDArray[np.int16] | PreparedScans | None, ids: list[str], part: slice) -> NDArray[np.int16]:
+    assert scans is not None
+    return scans.load(ids[part]) if isinstance(scans, PreparedScans) else scans[part]
