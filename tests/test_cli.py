@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,8 +265,9 @@ def hear_ctrl_c() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """A person presses Ctrl-C while scans are being written: one line, 130, and no partial file or folder."""
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_in_the_middle_leaves_nothing_half_written(stop: signal.Signals, tmp_path: Path) -> None:
+    """While scans are being written: one line, 130, no partial file or folder, and no worker that goes on."""
     command = [sys.executable, "-m", "pefuse", "simulate", "cohort", "--patients", "1000"]
     process = subprocess.Popen(
         [*command, "--matrix", "64", "--slices", "32", "--jobs", "2"],
@@ -279,7 +281,11 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> Non
     assert process.stderr is not None
     first = process.stderr.readline()
     begun = [path.name for path in tmp_path.iterdir()]
-    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    # A terminal sends Ctrl-C to the whole group, a scheduler may end the one process that it started.
+    if stop == signal.SIGINT:
+        os.killpg(process.pid, stop)
+    else:
+        process.send_signal(stop)
     _, rest = process.communicate(timeout=120)
 
     assert re.fullmatch(r"simulate scans: \d+ of 1000\n", first)
@@ -288,3 +294,16 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> Non
     assert rest.splitlines()[-1].startswith("Stopped.")
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+    assert all_gone(process.pid, within_s=20)
+
+
+def all_gone(group: int, *, within_s: float) -> bool:
+    """Whether every process of the group ends in time."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False

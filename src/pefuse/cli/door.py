@@ -2,7 +2,7 @@
 
     exit 0      done
     exit 1      one line on stderr that says what is wrong and what to do
-    exit 130    stopped with Ctrl-C
+    exit 130    stopped with Ctrl-C, or by a scheduler's SIGTERM
 
 Only typer and rich are imported before a verb runs, so that `pefuse --help` answers at once.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ def door(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave the process with its exit status."""
+    # A scheduler's wish to stop is heard as Ctrl-C: partial files are removed and the workers end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
