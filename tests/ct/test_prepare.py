@@ -109,6 +109,21 @@ def test_tables_describe_each_study(cohort, in_process):
     assert reports["s1"]["entries"][0]["series"] == row["series"]
 
 
+def test_a_volume_whose_voxels_changed_is_refused_and_made_again(cohort, in_process):
+    scans = prepare(cohort, grid=24, jobs=1)
+    victim = scans.folder / "volumes" / "s1.npy"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+    scans.load(["s4"])
+    with pytest.raises(RunError, match=r"Study s1: .* not those that were written: remove volumes/s1\.npy"):
+        load_prepared(scans.folder).load(["s4", "s1"])
+
+    victim.unlink()
+    prepare(cohort, grid=24, jobs=1)
+    assert victim.read_bytes() == whole
+
+
 def test_a_finished_study_is_not_read_again_unless_its_source_changed(cohort, in_process, synthetic):
     scans = prepare(cohort, grid=24, jobs=1)
     before = {p.name: p.stat().st_mtime_ns for p in (scans.folder / "volumes").iterdir()}

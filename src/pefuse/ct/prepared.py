@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,14 @@ from numpy.typing import NDArray
 
 from pefuse.errors import RunError, UsageError
 
-__all__ = ["QUARANTINE_COLUMNS", "TABLE_COLUMNS", "PreparedScans", "load_prepared", "volume_path"]
+__all__ = [
+    "QUARANTINE_COLUMNS",
+    "TABLE_COLUMNS",
+    "PreparedScans",
+    "load_prepared",
+    "volume_path",
+    "voxel_checksum",
+]
 
 TABLE_COLUMNS = (
     "status",  # ready, refused or no scan
@@ -47,7 +55,7 @@ class PreparedScans:
 
         Raises:
             UsageError: a study without a volume.
-            RunError: a file is damaged.
+            RunError: a file is gone, of another shape, or its voxels are not those that were written.
         """
         missing = sorted(set(study_ids) - set(self.available))
         if missing:
@@ -58,11 +66,21 @@ class PreparedScans:
         volumes = np.empty((len(study_ids), self.grid, self.grid, self.grid), np.int16)
         for volume, study_id in zip(volumes, study_ids, strict=True):
             volume[...] = _open(self.folder, study_id, self.grid)
+            if voxel_checksum(volume) != self.table.at[study_id, "checksum"]:
+                raise RunError(
+                    f"Study {study_id}: the voxels of its prepared volume are not those that were written: "
+                    f"remove volumes/{study_id}.npy and run `pefuse prepare` again."
+                )
         return volumes
 
     def affine(self, study_id: str) -> NDArray[np.float64]:
         """Index `(z, y, x, 1)` of the study's volume to the scanner's LPS mm `(x, y, z, 1)`."""
         return np.array(self.table.at[study_id, "affine"], np.float64).reshape(4, 4)
+
+
+def voxel_checksum(hu: NDArray[np.int16]) -> str:
+    """SHA-256 of the voxels in index order."""
+    return hashlib.sha256(np.ascontiguousarray(hu).data).hexdigest()
 
 
 def volume_path(folder: Path, study_id: str) -> Path:

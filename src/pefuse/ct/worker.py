@@ -6,7 +6,6 @@ as a plain command, so that it needs no `if __name__ == "__main__"` in the user'
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from pefuse.ct.prepared import voxel_checksum
 from pefuse.ct.records import Record, Refusal, write_record
 from pefuse.ct.scan import ScanPlan, plan_scan
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
@@ -102,7 +102,7 @@ def _ready(task: Task, scan: GridScan) -> Record:
         affine=tuple(prepared.affine.ravel().tolist()),
         original_shape=scan.original_shape,
         original_spacing_mm=scan.original_spacing_mm,
-        checksum=hashlib.sha256(prepared.hu.tobytes()).hexdigest(),
+        checksum=voxel_checksum(prepared.hu),
     )
 
 

@@ -152,7 +152,7 @@ def importance(output: TabNetOutput) -> Tensor:
 
 
 def with_frozen_statistics(network: TabNet) -> TabNet:
-    """A copy that is normalised by its running statistics in training too: to go on with at a batch of any size."""
+    """A copy that is normalised by its running statistics in training too: for a batch of any size."""
     if network.config.normalisation not in ("batch", "ghost-batch"):
         return copy.deepcopy(network)
     frozen = TabNet(replace(network.config, normalisation="frozen"))
