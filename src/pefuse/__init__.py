@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
     from pefuse.ct import prepare
     from pefuse.errors import PefuseError
+    from pefuse.models.bundle import load_bundle
     from pefuse.report import build_report, table1
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "compare",
     "evaluate",
     "fit",
+    "load_bundle",
     "load_cohort",
     "make_folds",
     "prepare",
@@ -45,6 +47,7 @@ _HOME = {
     "compare": "api",
     "evaluate": "api",
     "fit": "api",
+    "load_bundle": "models.bundle",
     "load_cohort": "cohort",
     "make_folds": "cohort",
     "prepare": "ct",

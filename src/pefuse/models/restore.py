@@ -116,7 +116,8 @@ def _check_arrays(expected: Mapping[str, torch.Tensor], arrays: Arrays) -> None:
         raise RunError(f"The saved weights hold {len(strange)} that the network does not have: train it again.")
     for name, wanted in expected.items():
         found = arrays[name]
-        if tuple(found.shape) != tuple(wanted.shape):
+        # A lone number may have been saved as a row of one; torch takes both.
+        if tuple(found.shape) != tuple(wanted.shape) and (found.shape, wanted.ndim) != ((1,), 0):
             raise RunError(
                 f"The saved weight '{name}' has shape {tuple(found.shape)}, but the network's has "
                 f"{tuple(wanted.shape)}: train it again."

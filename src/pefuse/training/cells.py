@@ -87,7 +87,7 @@ class CellStore:
                 save_file({"embedding": np.ascontiguousarray(result.embedding)}, folder / "embedding.safetensors")
             if result.state is not None:
                 save_file(
-                    {k: np.ascontiguousarray(v) for k, v in result.state.items()}, folder / "model.safetensors"
+                    {k: np.asarray(v, order="C") for k, v in result.state.items()}, folder / "model.safetensors"
                 )
             if result.description is not None:
                 write_json(folder / "model.json", result.description)

@@ -1,4 +1,4 @@
-"""A whole comparison: every model on the same folds, from a cohort folder to a run folder.
+"""A whole comparison: every model on the same folds, from a cohort folder to a run folder, bundles included.
 
 The run folder is complete without the cohort: the report is made from it alone.
 """
@@ -25,9 +25,11 @@ from pefuse.errors import UsageError
 from pefuse.machine import allowed_cores, available_memory_bytes
 from pefuse.models.zoo import Row, with_needs
 from pefuse.storage import atomic_file, write_json, write_text
+from pefuse.training.bundles import write_bundles
 from pefuse.training.cells import CellKey, CellStore, digest
 from pefuse.training.config import RunConfig
 from pefuse.training.grid import GridData, run_cells
+from pefuse.training.summary import counts, flow_step
 from pefuse.types import PREDICTION_COLUMNS, Cohort, Fold, Predictions, Progress
 
 __all__ = ["Run", "compare", "fit"]
@@ -46,6 +48,10 @@ class Run:
         """All models' predictions, `PREDICTION_COLUMNS`."""
         table = pd.read_csv(self.folder / "predictions.csv", dtype={"study_id": str})
         return Predictions(table=table)
+
+    def bundle(self, model: str) -> Path:
+        """The folder of a trained model's bundle."""
+        return self.folder / "bundles" / model
 
 
 def fit(cohort: Cohort, model: str, *, out: Path, config: RunConfig, progress: Progress | None = None) -> Run:
@@ -82,8 +88,10 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
     keys = [CellKey(model=r.name, seed=s, fold=f.index) for s in config.seeds for f in folds for r in rows]
     run_cells(_scheduled(keys), data, progress=progress)
     _collect(out, keys, cohort)
+    run = Run(folder=out)
+    write_bundles(data, cohort, rows, run.predictions.table)
     _environment(out, config, {"data": prepared - started, "models": time.perf_counter() - prepared})
-    return Run(folder=out)
+    return run
 
 
 def _scheduled(keys: Sequence[CellKey]) -> list[CellKey]:
@@ -174,14 +182,14 @@ def _cohort_summary(
         "test": labelled.loc[list(first.test)],
     }
     flow = [
-        _step("studies in the cohort", studies),
-        _step("outcome known at the horizon", labelled, before=studies),
+        flow_step("studies in the cohort", studies),
+        flow_step("outcome known at the horizon", labelled, before=studies),
     ]
     folded = labelled.loc[list(first.train + first.validation + first.test)]
-    flow.append(_step("in a fold (no patient on both sides)", folded, before=labelled))
+    flow.append(flow_step("in a fold (no patient on both sides)", folded, before=labelled))
     if scans is not None:
         seen = folded[folded.index.isin(scans.available)]
-        flow.append(_step("with a usable scan", seen, before=folded))
+        flow.append(flow_step("with a usable scan", seen, before=folded))
     return {
         "name": cohort.name,
         "simulated": cohort.simulated,
@@ -190,28 +198,10 @@ def _cohort_summary(
         "studies": len(studies),
         "labelled": len(labelled),
         "deaths": int(labelled["label"].sum()),
-        "by_split": {name: _counts(table) for name, table in split_of.items()},
-        "by_year": {str(year): _counts(table) for year, table in labelled.groupby("year")},
+        "by_split": {name: counts(table) for name, table in split_of.items()},
+        "by_year": {str(year): counts(table) for year, table in labelled.groupby("year")},
         "folds": len(folds),
         "flow": flow,
-    }
-
-
-def _step(name: str, table: pd.DataFrame, *, before: pd.DataFrame | None = None) -> dict[str, Any]:
-    left_out = 0 if before is None else len(before) - len(table)
-    return {"step": name, "studies": len(table), "deaths": int(table["label"].sum()), "left_out": left_out}
-
-
-def _counts(table: pd.DataFrame) -> dict[str, Any]:
-    age = table["age_years"].dropna()
-    known_sex = table["sex"].ne("")
-    return {
-        "studies": len(table),
-        "patients": int(table["patient_id"].nunique()),
-        "deaths": int(table["label"].sum()),
-        "age_mean": round(float(age.mean()), 1) if len(age) else None,
-        "age_sd": round(float(age.std()), 1) if len(age) > 1 else None,
-        "female_share": round(float(table.loc[known_sex, "sex"].eq("F").mean()), 3) if known_sex.any() else None,
     }
 
 

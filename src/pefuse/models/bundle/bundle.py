@@ -100,6 +100,7 @@ class Bundle:
         *,
         scans: NDArray[np.int16] | PreparedScans | None = None,
         record: RawRecord | None = None,
+        batch_size: int | None = None,
     ) -> BundlePredictions:
         """Risks of these studies by each member and by their ensemble.
 
@@ -108,18 +109,23 @@ class Bundle:
             scans: prepared scans that hold them, or HU `(N, Z, Y, X)` int16 on the bundle's grid in their order.
                 Needed where `needs_scan`, else not looked at.
             record: extracted by `pefuse.ehr.extract`; likewise with `needs_record`.
+            batch_size: studies at once; None is 4 where scans are read, else 1024. It decides memory, and the
+                order of sums and so the last digits: batches as in training give the digits of the run.
 
         Raises:
-            UsageError: something needed is not given, or the scans are of another grid or kind.
+            UsageError: something needed is not given, the scans are of another grid or kind, or batch_size is
+                below 1.
             RecordError: a column is in another unit or form, or the record holds nothing that the model knows.
             BundleError: an answer is not a number.
         """
         ids = _checked_ids(study_ids)
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"A batch of {batch_size} studies cannot be predicted: at least 1 is needed.")
         if self.needs_scan:
             self._check_scans(ids, scans)
         features = self._features(ids, record) if self.needs_record else {}
         logits = np.empty((len(self.members), len(ids)))
-        step = SCANS_AT_ONCE if self.needs_scan else ROWS_AT_ONCE
+        step = batch_size or (SCANS_AT_ONCE if self.needs_scan else ROWS_AT_ONCE)
         for start in range(0, len(ids), step):
             part = slice(start, start + step)
             hu = _load(scans, ids, part) if self.needs_scan else None

@@ -81,7 +81,7 @@ class _Files:
     def tensors(self, member: Member, **networks: Any) -> str:
         """All networks of a member, their tensors named `part.…`."""
         arrays = {
-            f"{part}.{name}": np.ascontiguousarray(value)
+            f"{part}.{name}": np.asarray(value, order="C")
             for part, network in networks.items()
             for name, value in network_arrays(network).items()
         }
