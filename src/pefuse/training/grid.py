@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -161,9 +163,18 @@ _worker: _Worker | None = None
 def _start_worker(data: GridData, threads: int) -> None:
     global _worker  # a process pool hands state to its workers in no other way
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     _worker = _Worker(data)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed ends nobody: without this its workers would wait on and hold their memory."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run_cell(key: CellKey) -> _Outcome:
