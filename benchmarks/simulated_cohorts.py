@@ -12,9 +12,11 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+from scipy.special import logit
 
 from pefuse.cohort import load_cohort
 from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
+from pefuse.evaluation import auroc
 from pefuse.machine import allowed_cores
 from pefuse.report import build_report, table1
 from pefuse.training import RunConfig, compare, resolve_config
@@ -44,7 +46,22 @@ def one_cohort(work: Path, seed: int, config: RunConfig) -> pd.Series[float]:
         simulate_cohort(cohort, config=SimulationConfig(seed=seed, test_patients=TEST_PATIENTS))
     compare(load_cohort(cohort), out=run, config=config)
     build_report(run)
-    return table1(run).set_index("label")["auc"]
+    return pd.concat([table1(run).set_index("label")["auc"], fused_ideals(cohort)])
+
+
+def fused_ideals(cohort: Path) -> pd.Series[float]:
+    """What the ideal risks of scan and record would reach if they were only joined after the fact."""
+    truth = pd.read_csv(cohort / "truth.csv", dtype={"study_id": str}).set_index("study_id")
+    studies = load_cohort(cohort).studies
+    test = studies.index[studies["year"] == studies["year"].max()]
+    died = studies.loc[test, "label"].to_numpy()
+    scan, record = (truth.loc[test, f"ideal_risk_{part}"].to_numpy() for part in ("ct", "ehr"))
+    return pd.Series(
+        {
+            "Ideal risks averaged": auroc(died, (scan + record) / 2),
+            "Ideal log-odds added": auroc(died, logit(scan) + logit(record)),
+        }
+    )
 
 
 def markdown(table: pd.DataFrame) -> str:
