@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,36 @@ def test_every_model_predicts_every_case_of_every_fold_once(run, cohort):
     assert set(table["study_id"]) == set(cohort.studies.index)
     assert table[["logit", "risk"]].notna().all().all()
     assert table["risk"].between(0, 1).all()
+
+
+@pytest.mark.slow
+def test_embeddings_are_gathered_row_by_row_as_they_were_predicted(run):
+    """For the models that have them, in the form that any reader of NumPy files opens without pickle."""
+    table = run.predictions.table
+    names = {path.stem for path in (run.folder / "embeddings").iterdir()}
+    assert names == {"sanet", "tabnet", "intermediate-sanet", "intermediate-sanet-bilinear"}
+
+    for name in names:
+        arrays = np.load(run.folder / "embeddings" / f"{name}.npz", allow_pickle=False)
+        own = table[table["model"] == name]
+        columns = ["study_id", "split", "seed", "fold"]
+        assert [tuple(row) for row in zip(*(arrays[c].tolist() for c in columns), strict=True)] == [
+            tuple(row) for row in own[columns].itertuples(index=False)
+        ]
+        assert len(arrays["embedding"]) == len(own)
+        assert np.isfinite(arrays["embedding"]).all()
+    assert np.load(run.folder / "embeddings" / "tabnet.npz")["embedding"].shape[1] == 8
+
+
+@pytest.mark.slow
+def test_the_log_says_what_was_trained_and_when(run):
+    lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    cells = {path.name for path in (run.folder / "cells").iterdir()}
+
+    assert lines[0]["event"] == "run started"
+    assert lines[-1]["event"] == "run finished"
+    assert {line["cell"] for line in lines if line["event"] == "cell finished"} >= cells
+    assert datetime.fromisoformat(lines[0]["time"]) <= datetime.fromisoformat(lines[-1]["time"])
 
 
 @pytest.mark.slow

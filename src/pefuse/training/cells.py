@@ -115,6 +115,10 @@ class CellStore:
         vectors = load_file(self._file(key, "embedding.safetensors"))["embedding"]
         return dict(zip(self.predictions(key)["study_id"], vectors, strict=True))
 
+    def has_embedding(self, key: CellKey) -> bool:
+        """Whether the cell's model has an embedding: scores, trees and late fusion have none."""
+        return (self.folder / str(key) / "embedding.safetensors").exists()
+
     def description(self, key: CellKey) -> dict[str, Any]:
         """What is needed to build the model again, but its weights."""
         description: dict[str, Any] = json.loads(self._file(key, "model.json").read_text(encoding="utf-8"))

@@ -28,7 +28,9 @@ from pefuse.storage import atomic_file, write_json, write_text
 from pefuse.training.bundles import write_bundles
 from pefuse.training.cells import CellKey, CellStore, digest
 from pefuse.training.config import RunConfig
+from pefuse.training.embeddings import write_embeddings
 from pefuse.training.grid import GridData, run_cells
+from pefuse.training.run_log import log_event
 from pefuse.training.summary import counts, flow_step
 from pefuse.types import PREDICTION_COLUMNS, Cohort, Fold, Predictions, Progress
 
@@ -84,12 +86,17 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
     )
     _claim(out, cohort, config)
     _describe(out, cohort, folds, scans, rows)
+    log_event(
+        out, "run started", preset=config.preset, models=len(rows), folds=len(folds), seeds=len(config.seeds)
+    )
     prepared = time.perf_counter()
     keys = [CellKey(model=r.name, seed=s, fold=f.index) for s in config.seeds for f in folds for r in rows]
     run_cells(_scheduled(keys), data, progress=progress)
     _collect(out, keys, cohort)
+    write_embeddings(out, keys)
     run = Run(folder=out)
     write_bundles(data, cohort, rows, run.predictions.table)
+    log_event(out, "run finished", seconds=round(time.perf_counter() - started, 1))
     _environment(out, config, {"data": prepared - started, "models": time.perf_counter() - prepared})
     return run
 

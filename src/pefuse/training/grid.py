@@ -7,7 +7,6 @@ bits on one core and on sixteen.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -33,6 +32,7 @@ from pefuse.training.config import RunConfig
 from pefuse.training.data import ArrayScans
 from pefuse.training.folddata import FoldData
 from pefuse.training.recipes import CellContext, train_cell
+from pefuse.training.run_log import log_event
 from pefuse.types import Fold, Progress
 
 __all__ = ["SETTINGS", "GridData", "cell_digest", "run_cells", "shown_error"]
@@ -193,8 +193,9 @@ def _run_cell(key: CellKey) -> _Outcome:
         result = train_cell(key, context)
         seconds = time.perf_counter() - started
         store.save(key, result, cell_digest=cell_digest(key, data), seconds=seconds)
+        log_event(data.run, "cell finished", cell=str(key), seconds=round(seconds, 3))
     except Exception as error:  # one cell's failure must not stop the others: it is counted and shown
-        _log_failure(data.run, key, error)
+        log_event(data.run, "cell failed", cell=str(key), error=type(error).__name__)
         return _Outcome(key=key, error=shown_error(error))
     return _Outcome(key=key)
 
@@ -235,9 +236,3 @@ def _held_scans(data: GridData) -> ArrayScans | None:
         wanted = [study_id for study_id in data.scans.available if study_id in data.labels.index]
         _scans.append(ArrayScans(data.scans, wanted, bytes_each=2 * data.scans.grid**3))
     return _scans[0]
-
-
-def _log_failure(run: Path, key: CellKey, error: Exception) -> None:
-    line = {"time": time.time(), "event": "cell failed", "cell": str(key), "error": type(error).__name__}
-    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line) + "\n")
