@@ -115,7 +115,8 @@ def _calibration(row: Row, data: GridData) -> Calibration:
     """What was really done; nothing is fitted for calibration yet."""
     method = (
         "Deaths count as much as survivors in training. So the logarithm of their weight, by default the "
-        "survivors per death of the training fold, is taken off each member's logits: risks are at that fold's prevalence."
+        "survivors per death of the training fold, is taken off each member's logits: risks are at that fold's "
+        "prevalence."
     )
     if row.kind == "trees" and not data.config.xgboost.prior_correction:
         method = "None: deaths were weighted in training, and the weight was not taken out of the logits."
