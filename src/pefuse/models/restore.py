@@ -29,6 +29,7 @@ Module = TypeVar("Module", bound=nn.Module)
 # Far above any use; they bound the time that it takes to see that options do not fit the weights.
 MOST_LAYERS = 2_000
 MOST_COLUMNS = 200_000
+LARGEST_NUMBER = 1e6  # of any option
 
 
 def network_arrays(module: nn.Module) -> dict[str, NDArray[Any]]:
@@ -67,10 +68,22 @@ def restore_fusion(options: Mapping[str, Any], arrays: Arrays) -> IntermediateFu
 
 
 def _config(kind: type[Config], options: Mapping[str, Any]) -> Config:
+    _check_numbers(options)
     try:
         return config_from_json(kind, dict(options))
     except UsageError as error:
         raise RunError(f"The saved options of a network cannot be used. {error}") from error
+
+
+def _check_numbers(options: Any) -> None:
+    """No option of any network is huge or not a number."""
+    if isinstance(options, Mapping):
+        options = list(options.values())
+    if isinstance(options, list | tuple):
+        for option in options:
+            _check_numbers(option)
+    elif isinstance(options, int | float) and not abs(options) <= LARGEST_NUMBER:
+        raise RunError("The saved options of a network hold a number that none can have: train it again.")
 
 
 def _check_tabnet(config: TabNetConfig) -> None:

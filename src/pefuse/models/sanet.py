@@ -47,6 +47,8 @@ class SANetConfig(ModelConfig):
         for name, value in {**whole, "bottleneck": self.bottleneck, "embedding_dim": self.embedding_dim}.items():
             if value is not None and value < 1:
                 raise UsageError(f"SANet: {name} is {value}; it must be at least 1.")
+        if min(self.stem_stride) < 1:
+            raise UsageError(f"SANet: stem_stride is {self.stem_stride}; each must be at least 1.")
         for name, share in {"dropout": self.dropout, "head_dropout": self.head_dropout}.items():
             if not 0 <= share < 1:
                 raise UsageError(f"SANet: {name} is {share}; it must lie in [0, 1).")

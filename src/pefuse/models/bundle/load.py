@@ -78,7 +78,8 @@ def read_about(folder: Path) -> About:
 
 
 def _about(manifest: Manifest) -> About:
-    return About(**{name: getattr(manifest, name) for name in About.model_fields})
+    """Not checked again: the manifest was."""
+    return About.model_construct(**{name: getattr(manifest, name) for name in About.model_fields})
 
 
 class _Version(BaseModel):

@@ -41,6 +41,7 @@ FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}\.(safetensor
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=2_000)]
 Options = dict[str, JsonValue]  # of a network: models/restore.py checks them
+Hu = Annotated[float, Field(ge=-40_000, le=40_000)]
 Shift = Annotated[float, Field(ge=-50, le=50)]
 
 
@@ -111,9 +112,9 @@ class ScanEntry(_Strict):
     """SANet's options and how HU become its input."""
 
     network: Options
-    window_hu: tuple[float, float]
-    mean: float
-    sd: Annotated[float, Field(gt=0)]
+    window_hu: tuple[Hu, Hu]
+    mean: Annotated[float, Field(ge=-0.01, le=1.01)]  # of the window scaled to 0..1
+    sd: Annotated[float, Field(ge=1e-7, le=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
