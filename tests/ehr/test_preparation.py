@@ -242,6 +242,59 @@ def test_a_damaged_json_is_named(content):
         FeaturePreparation.from_json(content)
 
 
+def spoilt(**changes):
+    """The JSON of a preparation of one number, with its column or a top entry changed."""
+    raw = record(x=("lab", "continuous", [1, 2, 3, 5]))
+    content = FeaturePreparation.fit(raw, raw.study_ids).to_json()
+    content = json.loads(json.dumps(content))
+    for name, value in changes.items():
+        place = content if name in content else content["columns"][0]
+        place[name] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        spoilt(columns=[]),
+        spoilt(sd=0.0),
+        spoilt(sd=float("inf")),
+        spoilt(mean="high"),
+        spoilt(role="secret"),
+        spoilt(role="level"),
+        spoilt(colour="red"),
+        spoilt(config={"clip_sd": float("nan")}),
+        spoilt(config={"min_level_share": 2}),
+        spoilt(other=1),
+    ],
+)
+def test_a_json_that_would_give_wrong_numbers_is_refused(content):
+    with pytest.raises(RecordError, match="train the model again"):
+        FeaturePreparation.from_json(content)
+
+
+def test_some_columns_alone_are_prepared_as_among_all():
+    raw = record(**random_record(np.random.default_rng(5)))
+    preparation = FeaturePreparation.fit(raw, raw.study_ids)
+    some = [3, 0]
+
+    np.testing.assert_array_equal(
+        preparation.only(some).transform(raw, raw.study_ids).values,
+        preparation.transform(raw, raw.study_ids).values[:, some],
+    )
+
+
+def test_a_mark_that_became_a_number_is_refused():
+    """Its gaps would be NaN, not "not set"."""
+    marks = record(code=("diagnosis", "binary", [1.0, 0.0, 1.0]))
+    numbers = record(code=("diagnosis", "continuous", [1.0, 2.0, 3.0]))
+
+    for trained, given in ((marks, numbers), (numbers, marks)):
+        preparation = FeaturePreparation.fit(trained, trained.study_ids)
+        with pytest.raises(RecordError, match=r"'code' was .* in training and now is"):
+            preparation.transform(given, given.study_ids)
+
+
 def test_one_study_gets_what_it_gets_among_others():
     """A new patient's record holds only the columns that they have: the rest is missing or not set."""
     raw = record(**random_record(np.random.default_rng(3)))

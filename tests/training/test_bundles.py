@@ -152,6 +152,7 @@ def test_a_fresh_process_gives_the_same_bits(run, one_thread, cohort, cases, tmp
         "from pefuse.ct import load_prepared\n"
         "from pefuse.ehr import extract\n"
         "bundle = pefuse.load_bundle(sys.argv[1])\n"
+        "assert 'torch._dynamo' not in sys.modules  # torch's compiler: seconds to import, and no use of it\n"
         "cohort = pefuse.load_cohort(sys.argv[2])\n"
         "scans = load_prepared(cohort.folder / 'prepared-16')\n"
         "told = bundle.predict(sys.argv[3:], scans=scans, record=extract(cohort, sys.argv[3:]))\n"

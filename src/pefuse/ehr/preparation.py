@@ -6,6 +6,7 @@ Binary columns stay 0 or 1, so that a table of them stays readable.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -54,7 +55,7 @@ class PreparationConfig:
         )
         if not all(0 <= share <= 1 for share in shares):
             raise UsageError("A share of the preparation is outside 0 to 1.")
-        if self.clip_sd <= 0:
+        if not 0 < self.clip_sd < math.inf:
             raise UsageError(f"clip_sd is {self.clip_sd:g}: it must be above 0.")
         if self.impute not in ("mean", "median") or self.categorical not in ("one-hot", "codes"):
             raise UsageError("The preparation knows impute = mean or median, and categorical = one-hot or codes.")

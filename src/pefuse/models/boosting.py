@@ -178,7 +178,7 @@ class BoostedTrees:
             if own["digest"] != _digest(content):
                 raise ValueError("the trees are not those that were saved")
             check_tree_file(content)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise RunError(_UNREADABLE) from error
         try:
             model._booster = xgboost.Booster({"nthread": model._threads()}, model_file=bytearray(raw))

@@ -27,7 +27,7 @@ Arrays = Mapping[str, NDArray[Any]]
 Module = TypeVar("Module", bound=nn.Module)
 
 # Far above any use; they bound the time that it takes to see that options do not fit the weights.
-MOST_LAYERS = 2_000
+MOST_LAYERS = 500
 MOST_COLUMNS = 200_000
 LARGEST_NUMBER = 1e6  # of any option
 
@@ -114,11 +114,15 @@ def _expected(build: Callable[[], nn.Module]) -> dict[str, torch.Tensor]:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out random first weights: without memory there is nothing to fill, and torch is slow to find out."""
+    """Leaves out values: without memory there are none, but torch imports its compiler for seconds to find out."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_):
             return args[0] if args else kwargs["tensor"]
+        if func is torch.norm_except_dim:  # of a weight kept as length and direction
+            weight, _, kept = args
+            shape = [n if axis == kept else 1 for axis, n in enumerate(weight.shape)]
+            return weight.new_empty(shape if kept >= 0 else [])
         return func(*args, **(kwargs or {}))
 
 

@@ -24,7 +24,7 @@ def check_tree_file(content: Any) -> None:
 
     Raises:
         ValueError: something in it is not as XGBoost writes it.
-        KeyError, TypeError, AttributeError: a part is missing or of another kind.
+        LookupError, TypeError, AttributeError: a part is missing or of another kind.
     """
     learner = content["learner"]
     _need(content["version"][0] >= 3 and len(content["version"]) == 3, "the version")
