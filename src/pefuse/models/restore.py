@@ -21,7 +21,7 @@ from pefuse.models.fusion import IntermediateConfig, IntermediateFusion
 from pefuse.models.sanet import SANet, SANetConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
 
-__all__ = ["Arrays", "network_arrays", "restore_fusion", "restore_sanet", "restore_tabnet"]
+__all__ = ["Arrays", "Unfilled", "network_arrays", "restore_fusion", "restore_sanet", "restore_tabnet"]
 
 Arrays = Mapping[str, NDArray[Any]]
 Module = TypeVar("Module", bound=nn.Module)
@@ -107,17 +107,30 @@ def _restored(build: Callable[[], Module], arrays: Arrays) -> Module:
 def _expected(build: Callable[[], nn.Module]) -> dict[str, torch.Tensor]:
     """Names, shapes and kinds of the network's tensors, without memory for their values."""
     try:
-        with torch.device("meta"), _Unfilled():
+        with torch.device("meta"), Unfilled():
             return build().state_dict()
     except (RuntimeError, TypeError, ValueError, OverflowError, ArithmeticError) as error:
         raise RunError("The saved options of a network cannot be used together: train it again.") from error
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves out values: without memory there are none, but torch imports its compiler for seconds to find out."""
+_FILLS = (
+    torch.Tensor.normal_,
+    torch.Tensor.uniform_,
+    nn.init.kaiming_uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+)
+
+
+class Unfilled(TorchFunctionMode):
+    """Networks built in it have no first weights, which saves most of the time where saved ones follow.
+
+    Without memory it must be so: torch would import its compiler, for seconds, to find out that there are no
+    values. Random numbers are not drawn either: what is trained afterwards would differ.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_):
+        if func in _FILLS:
             return args[0] if args else kwargs["tensor"]
         if func is torch.norm_except_dim:  # of a weight kept as length and direction
             weight, _, kept = args

@@ -42,7 +42,7 @@ from pefuse.models.bundle.members import (
     TreesModel,
 )
 from pefuse.models.late import WeightedAverage
-from pefuse.models.restore import Arrays, restore_fusion, restore_sanet, restore_tabnet
+from pefuse.models.restore import Arrays, Unfilled, restore_fusion, restore_sanet, restore_tabnet
 from pefuse.models.scan_normalisation import ScanNormalisation
 
 __all__ = ["load_bundle", "read_about"]
@@ -62,7 +62,8 @@ def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
     content = read_manifest(Path(folder), sha256=sha256)
     manifest = _manifest(content)
     files = _Files(manifest, read_files(Path(folder), manifest.files))
-    members = tuple(_member(entry, files) for entry in manifest.members)
+    with Unfilled():
+        members = tuple(_member(entry, files) for entry in manifest.members)
     return Bundle(about=_about(manifest), members=members, sha256=sha256_of(content))
 
 
