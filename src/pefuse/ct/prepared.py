@@ -78,7 +78,7 @@ class PreparedScans:
         return np.array(self.table.at[study_id, "affine"], np.float64).reshape(4, 4)
 
 
-def voxel_checksum(hu: NDArray[np.int16]) -> str:
+def voxel_checksum(hu: NDArray[np.int16] | NDArray[np.float32]) -> str:
     """SHA-256 of the voxels in index order."""
     return hashlib.sha256(np.ascontiguousarray(hu).data).hexdigest()
 
