@@ -146,6 +146,19 @@ def fallen_from(error: Exception) -> Exception:
         return outer
 
 
+@pytest.mark.parametrize("out", ["afile", "afile/below"])
+def test_an_output_folder_that_is_a_file_is_told_as_such(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").write_text("mine")
+    status = run(["simulate", out, "--patients", "20", "--matrix", "32", "--slices", "24"])
+
+    assert status == 1
+    assert "A file stands where a folder is needed" in capsys.readouterr().err
+    assert (tmp_path / "afile").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "error",
     [

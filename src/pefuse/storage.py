@@ -79,6 +79,10 @@ def disk_error(error: BaseException) -> StorageError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         return StorageError("The disk is full: free some space and run the command again.")
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        return StorageError("A file stands where a folder is needed: name another output folder.")
+    if number == errno.EFBIG:
+        return StorageError("A file would grow beyond what is allowed here: raise the limit (`ulimit -f`).")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError("A file or folder may not be read or written: check its rights or choose another.")
     return None

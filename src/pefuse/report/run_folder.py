@@ -72,12 +72,12 @@ class RunFolder:
     @property
     def importance(self) -> pd.DataFrame:
         """Mean importance of each feature over folds and seeds: model, feature, importance."""
-        parts = [cell.importance for cell in self.cells if cell.importance is not None]
+        parts = [cell.importance for cell in self.cells if cell.importance is not None and len(cell.importance)]
         if not parts:
             return pd.DataFrame(columns=["model", "feature", "importance"])
         table = pd.concat(parts, ignore_index=True)
         # A feature that one fold's fit dropped counts there as 0, so the sum is divided by all folds.
-        folds = pd.Series([str(part["model"].iloc[0]) for part in parts if len(part)]).value_counts()
+        folds = pd.Series([str(part["model"].iloc[0]) for part in parts]).value_counts()
         total = table.groupby(["model", "feature"], sort=True)["importance"].sum().reset_index()
         total["importance"] /= total["model"].map(folds)
         return total
