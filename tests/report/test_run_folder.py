@@ -95,6 +95,15 @@ def test_a_damaged_manifest_is_named_by_its_cell(make_run):
         read_run(run)
 
 
+def test_models_that_found_nothing_important_leave_an_empty_table(make_run):
+    """Trees that learned nothing: a file with a head and no rows, in every fold."""
+    run = make_run()
+    for path in run.glob("cells/*/importance.csv"):
+        path.write_text("feature,importance\n")
+
+    assert read_run(run).importance.empty
+
+
 def test_importance_is_averaged_over_all_folds_of_a_model(make_run):
     """A feature that only one of five folds kept counts as 0 in the other four."""
     run = make_run(models={"tabnet": 1.5})
