@@ -112,8 +112,12 @@ class CellStore:
 
     def embedding(self, key: CellKey) -> dict[str, NDArray[np.float32]]:
         """Each study's vector `(E,)`."""
-        vectors = load_file(self._file(key, "embedding.safetensors"))["embedding"]
-        return dict(zip(self.predictions(key)["study_id"], vectors, strict=True))
+        return dict(zip(self.predictions(key)["study_id"], self.vectors(key), strict=True))
+
+    def vectors(self, key: CellKey) -> NDArray[np.float32]:
+        """The embeddings `(N, E)`, in the order of `predictions`."""
+        vectors: NDArray[np.float32] = load_file(self._file(key, "embedding.safetensors"))["embedding"]
+        return vectors
 
     def has_embedding(self, key: CellKey) -> bool:
         """Whether the cell's model has an embedding: scores, trees and late fusion have none."""

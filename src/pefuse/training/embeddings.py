@@ -35,5 +35,4 @@ def _gathered(store: CellStore, keys: Sequence[CellKey]) -> dict[str, np.ndarray
         name: np.concatenate([table[name].to_numpy(kind) for table in tables])
         for name, kind in {"study_id": str, "split": str, "seed": np.int64, "fold": np.int64}.items()
     }
-    vectors = [np.stack(list(store.embedding(key).values())) for key in keys]
-    return {**columns, "embedding": np.concatenate(vectors)}
+    return {**columns, "embedding": np.concatenate([store.vectors(key) for key in keys])}

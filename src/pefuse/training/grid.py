@@ -105,12 +105,17 @@ def cell_digest(key: CellKey, data: GridData) -> str:
     """Of everything that decides a cell's numbers: its settings, its fold, the data, and what it starts from."""
     row = model_row(key.model)
     settings = data.config.model_dump(mode="json")
-    parts = {name: settings[name] for name in SETTINGS[row.kind]} | _FORM.get(row.kind, {})
+    parts = {name: settings[name] for name in SETTINGS[row.kind]}
     fold = next(fold for fold in data.folds if fold.index == key.fold)
     needs = sorted(cell_digest(need, data) for need in _needs(key))
     members = [fold.train, fold.validation, fold.test]
-    return digest(str(key), parts, dict(row.options), members, data.fingerprint, data.config.threads, needs)
+    return digest(
+        CELL_FORM, str(key), parts, dict(row.options), members, data.fingerprint, data.config.threads, needs
+    )
 
+
+# Raised when a cell keeps something that older ones lack, or is computed otherwise: those are then trained again.
+CELL_FORM = 2
 
 # The parts of a run's settings that decide what a kind of model learns.
 SETTINGS = {
@@ -121,10 +126,6 @@ SETTINGS = {
     "late": (),
     "intermediate": ("scan", "record", "intermediate"),
 }
-
-
-# Raised when a cell keeps something that older ones lack: those are then trained again.
-_FORM = {"trees": {"form": 2}}  # 2: with the preparation of its features
 
 
 def _needs(key: CellKey) -> set[CellKey]:
