@@ -39,6 +39,20 @@ def test_from_python_ends_with_a_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_script_as_the_readme_shows_it_ends(tmp_path: Path) -> None:
+    """Without `if __name__ == "__main__"`: worker processes must not run the user's script again."""
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    code = code.replace('"COHORT"', repr(str(EXAMPLES / "record_only"))).replace("intermediate-sanet", "xgboost")
+    (tmp_path / "script.py").write_text(f"print('began')\n{code}", encoding="utf-8")
+    done = run_python("script.py", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("began") == 1
+    assert "xgboost" in done.stdout
+
+
+@pytest.mark.slow
 def test_the_record_only_cohort_runs_from_its_folder_alone(tmp_path: Path) -> None:
     """Local codes, Fahrenheit and no scans: still three models, each judged on the same studies of 2018."""
     done = run_python(

@@ -78,6 +78,7 @@ def evaluate(predictions: Predictions) -> pd.DataFrame:
         config={},
         environment={},
         quarantine=pd.DataFrame(),
+        failed=pd.DataFrame(columns=["model", "reason"]),
         ideal=pd.DataFrame(),
         truth={},
         cells=(),

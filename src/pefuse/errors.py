@@ -10,6 +10,7 @@
     │   └── PlausibilityError    the volume is regular, but it cannot be a chest CT in HU
     ├── RecordError              events or features that cannot be used
     ├── RunError                 a run folder that is missing, foreign or damaged
+    │   └── IncompleteRunError   some models could not be trained; the others' results are written
     ├── BundleError              a bundle that is missing, foreign, damaged or of another format
     └── StorageError             the disk is full or the folder is not writable
 
@@ -23,6 +24,7 @@ __all__ = [
     "BundleError",
     "CohortError",
     "GeometryError",
+    "IncompleteRunError",
     "PefuseError",
     "PlausibilityError",
     "RecordError",
@@ -78,6 +80,10 @@ class RecordError(PefuseError):
 
 class RunError(PefuseError):
     """A run folder that is missing, foreign or damaged."""
+
+
+class IncompleteRunError(RunError):
+    """Some models of a run could not be trained; the results of the others are written."""
 
 
 class BundleError(PefuseError):

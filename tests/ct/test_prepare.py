@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-import signal
 import threading
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pefuse.ct import isolation, load_prepared, prepare, read_scan, to_grid
+from pefuse import workers
+from pefuse.ct import load_prepared, prepare, read_scan, to_grid
 from pefuse.ct import prepare as prepare_function
 from pefuse.ct.worker import Task, prepare_study
 from pefuse.errors import CohortError, RunError, StorageError, UsageError
@@ -65,8 +66,9 @@ def in_process(monkeypatch):
 
     def do(self, task, *, limit_seconds):
         prepare_study(task)
+        return {}
 
-    monkeypatch.setattr(isolation.Worker, "do", do)
+    monkeypatch.setattr(workers.Worker, "do", do)
 
 
 def test_good_scans_are_prepared_and_bad_ones_listed_with_the_reason(cohort):
@@ -142,14 +144,12 @@ def test_a_finished_study_is_not_read_again_unless_its_source_changed(cohort, in
 
 
 def test_a_second_run_starts_no_process(cohort, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(isolation.Worker, "do", lambda self, task, limit_seconds: prepare_study(task))
-        prepare(cohort, grid=24, jobs=1)
+    prepare(cohort, grid=24, jobs=1)
 
     def no_process(self):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(isolation.Worker, "_started", no_process)
+    monkeypatch.setattr(workers.Worker, "_started", no_process)
     assert prepare(cohort, grid=24, jobs=1).available == ("s1", "s4")
 
 
@@ -168,40 +168,21 @@ def test_a_scan_that_became_bad_loses_its_volume(cohort, in_process):
 
 def test_a_worker_that_dies_costs_its_study_alone(cohort, monkeypatch):
     """The process is killed when it is asked for s2, as a codec would end it; a later run tries it again."""
-    exchange = isolation._exchange
+    exchange = workers._exchange
 
-    def crash_on_s2(process, line):
-        if json.loads(line)["record"].endswith("s2.json"):
+    def crash_on_s2(process, message):
+        if b"s2.json" in message:
             process.kill()
             process.wait()
-        return exchange(process, line)
+        return exchange(process, message)
 
-    monkeypatch.setattr(isolation, "_exchange", crash_on_s2)
+    monkeypatch.setattr(workers, "_exchange", crash_on_s2)
     scans = prepare(cohort, grid=24, jobs=1)
     assert scans.available == ("s1", "s4")
     assert dict(zip(scans.quarantine["study_id"], scans.quarantine["step"], strict=True))["s2"] == "crash"
     monkeypatch.undo()
     again = prepare(cohort, grid=24, jobs=1)
     assert dict(zip(again.quarantine["study_id"], again.quarantine["step"], strict=True))["s2"] == "geometry"
-
-
-def test_a_worker_that_hangs_is_ended_at_the_limit(tmp_path, monkeypatch):
-    exchange = isolation._exchange
-
-    def stop_first(process, line):
-        process.send_signal(signal.SIGSTOP)  # as a decoder in an endless loop, it answers no more
-        return exchange(process, line)
-
-    monkeypatch.setattr(isolation, "_exchange", stop_first)
-    task = Task(
-        scan=str(tmp_path), volume=str(tmp_path / "v.npy"), record=str(tmp_path / "r.json"), signature="", grid=16
-    )
-    worker = isolation.Worker()
-    try:
-        with pytest.raises(isolation.WorkerTimedOutError):
-            worker.do(task, limit_seconds=0.5)
-    finally:
-        worker.close()
 
 
 def test_ctrl_c_leaves_what_is_finished_and_nothing_half_written(cohort):
@@ -231,11 +212,37 @@ def interrupt_at_once(what, done, total):
     raise KeyboardInterrupt
 
 
-def test_a_full_disk_stops_the_run_in_one_line(cohort, monkeypatch):
-    answer = json.dumps({"storage": "The disk is full: free some space and run the command again."})
-    monkeypatch.setattr(isolation, "_exchange", lambda process, line: answer)
+def test_a_full_disk_stops_the_run_in_one_line_and_quarantines_nobody(cohort, monkeypatch):
+    def full(self, task, *, limit_seconds):
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(workers.Worker, "do", full)
     with pytest.raises(StorageError, match="disk is full"):
         prepare(cohort, grid=24, jobs=1)
+    assert not (cohort.folder / "prepared-24" / "quarantine.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError("13824 requested and 4096 written")],
+    ids=["by the system", "by NumPy, without an error number"],
+)
+def test_a_disk_that_fills_while_a_volume_is_written_is_no_fault_of_the_scan(cohort, tmp_path, monkeypatch, told):
+    def full(*args, **options):
+        raise told
+
+    monkeypatch.setattr(np, "save", full)
+    task = Task(
+        scan=str(cohort.folder / "ct" / "good"),
+        volume=str(tmp_path / "v.npy"),
+        record=str(tmp_path / "r.json"),
+        signature="x",
+        grid=24,
+    )
+    with pytest.raises(StorageError, match="free some"):
+        prepare_study(task)
+    assert not list(tmp_path.glob("*.npy"))
+    assert not (tmp_path / "r.json").exists()
 
 
 def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch):

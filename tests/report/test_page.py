@@ -140,7 +140,7 @@ def test_no_drop_is_told_where_there_is_none(make_run):
 
 
 def test_what_was_quarantined_is_counted_and_listed(reader):
-    assert "3 scans or records could not be used" in reader.text
+    assert "3 scans of the cohort could not be used" in reader.text
     assert "S9002" in reader.text
     assert "A slice is probably missing: export it again." in reader.text
 
@@ -210,7 +210,7 @@ def test_a_run_of_predictions_alone_still_makes_a_page(make_run):
     assert "my-net" in reader.text
     assert "did not save a description of its cohort" in reader.text
     assert "training" not in reader.ids
-    assert "every scan and record of the cohort could be used" in reader.text
+    assert "every scan of the cohort could be used" in reader.text
 
 
 def test_a_run_that_cannot_be_judged_still_makes_a_page(make_run):

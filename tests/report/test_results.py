@@ -10,7 +10,7 @@ import pauc
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from pefuse.report import summarise, table1, table1_readable
+from pefuse.report import build_report, summarise, table1, table1_readable
 from pefuse.report.results import load_results
 
 
@@ -228,3 +228,71 @@ def test_studies_without_a_known_outcome_are_left_out(make_run):
     predictions.to_csv(run / "predictions.csv", index=False)
 
     assert table1(run)["studies"][0] == 71
+
+
+class TestStudiesThatNotAllModelsJudged:
+    """The last ten test studies have no usable scan; PESI is known for 34 of 72 test studies only."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def gaps(make_run):
+        run = make_run(models={"pesi": 1.2, "xgboost": 1.8, "sanet": 1.3, "intermediate-sanet": 2.6})
+        table = pd.read_csv(run / "predictions.csv")
+        test = table["split"] == "test"
+        names = sorted(table.loc[test, "study_id"].unique())
+        unseen = test & table["model"].isin(["sanet", "intermediate-sanet"]) & table["study_id"].isin(names[-10:])
+        unknown = test & (table["model"] == "pesi") & ~table["study_id"].isin(names[:34])
+        table[~unseen & ~unknown].to_csv(run / "predictions.csv", index=False)
+        build_report(run)
+        return run, names
+
+    def test_all_rows_are_about_the_same_studies(self, gaps):
+        run, _ = gaps
+        results = load_results(run)
+        assert results is not None
+        studies = {model.name: model.studies for model in results.models}
+
+        assert (results.test_studies, results.all_test_studies) == (62, 72)
+        assert {name: count for name, count in studies.items() if name != "pesi"} == dict.fromkeys(
+            ["xgboost", "sanet", "intermediate-sanet", "ideal-ct", "ideal-ehr", "ideal-both"], 62
+        )
+        assert studies["pesi"] == 34
+
+    def test_auc_is_that_of_the_common_studies_and_that_of_all_stands_apart(self, gaps):
+        run, names = gaps
+        table = pd.read_csv(run / "predictions.csv")
+        risks = (
+            table[(table["model"] == "xgboost") & (table["split"] == "test")]
+            .groupby("study_id")[["label", "risk"]]
+            .mean()
+        )
+        row = table1(run).set_index("model").loc["xgboost"]
+
+        common = risks.loc[names[:-10]]
+        assert row["auc"] == pytest.approx(roc_auc_score(common["label"], common["risk"]))
+        assert row["own_auc"] == pytest.approx(roc_auc_score(risks["label"], risks["risk"]))
+        assert row["own_studies"] == 72
+
+    def test_page_and_table_say_so(self, gaps):
+        run, _ = gaps
+        page = (run / "report.html").read_text(encoding="utf-8")
+
+        assert "10 test studies of 72 had no usable scan or no record for some model" in page
+        assert "PESI (34 of 62)" in page
+        assert "62 test studies of 72" in (run / "tables" / "table1.md").read_text(encoding="utf-8")
+
+
+def test_models_that_were_not_trained_are_named_with_the_reason(make_run):
+    run = make_run(models={"xgboost": 1.8})
+    (run / "failed.csv").write_text(
+        "model,seed,fold,reason\nsanet,0,0,No scan\nsanet,0,1,No scan\nlate-average,,,It starts from sanet.\n"
+    )
+    build_report(run)
+    results = load_results(run)
+    assert results is not None
+
+    assert [(one.name, one.reason) for one in results.not_trained] == [
+        ("sanet", "No scan"),
+        ("late-average", "It starts from sanet."),
+    ]
+    assert "2 models could not be trained" in (run / "report.html").read_text(encoding="utf-8")

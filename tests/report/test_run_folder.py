@@ -114,3 +114,23 @@ def test_importance_is_averaged_over_all_folds_of_a_model(make_run):
     found = read_run(run).importance.set_index("feature")["importance"]
 
     assert found.to_dict() == pytest.approx({"age": 0.4, "lactate": 0.12})
+
+
+@pytest.mark.parametrize("left", [0.9999, 0.95, 0.7], ids=["by a row", "in the last fold", "by whole folds"])
+def test_a_file_that_was_cut_is_refused(make_run, left):
+    """A full disk or a broken copy: the last model would be judged on a part of its folds."""
+    run = make_run(bare=True, models={"sanet": 1.2, "xgboost": 1.5})
+    table = pd.read_csv(run / "predictions.csv")
+    table.head(int(left * len(table))).to_csv(run / "predictions.csv", index=False)
+    with pytest.raises(RunError, match=r"xgboost does not have as many studies .* seems to be cut"):
+        build_report(run)
+
+
+def test_cells_of_an_earlier_run_with_other_models_are_not_shown(make_run):
+    run = make_run(models={"xgboost": 1.5, "sanet": 1.2})
+    table = pd.read_csv(run / "predictions.csv")
+    before = read_run(run)
+    table[table["model"] == "xgboost"].to_csv(run / "predictions.csv", index=False)
+
+    assert {cell.model for cell in before.cells} >= {"sanet"}
+    assert {cell.model for cell in read_run(run).cells} <= {"xgboost"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import datetime
 
@@ -11,10 +12,10 @@ import pandas as pd
 import pytest
 
 from pefuse.cohort import load_cohort
-from pefuse.errors import RunError, UsageError
+from pefuse.errors import IncompleteRunError, UsageError
 from pefuse.evaluation import auroc
-from pefuse.training import compare, fit, resolve_config
-from pefuse.training.grid import shown_error
+from pefuse.training import Run, compare, fit, resolve_config
+from pefuse.training.cell_worker import shown_error
 from pefuse.types import PREDICTION_COLUMNS
 
 QUICK = [
@@ -218,18 +219,41 @@ def test_nothing_of_the_test_year_reaches_what_is_fitted(cohort, tmp_path):
 def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
     """More PCA components than the embeddings have numbers: only the fusion fails."""
     config = quick("models=[pesi, intermediate-sanet]", "intermediate.network.components=100")
-    with pytest.raises(RunError, match=r"intermediate-sanet-seed0-fold0: .*components") as caught:
+    with pytest.raises(
+        IncompleteRunError, match=r"1 of 4 models .*intermediate-sanet, fold 0: .*components"
+    ) as caught:
         compare(cohort, out=tmp_path / "run", config=config)
     assert str(tmp_path) not in str(caught.value)
+    assert "Traceback" in str(caught.value.__cause__)
+    assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi", "sanet", "tabnet"}
+    assert {path.name for path in (tmp_path / "run" / "bundles").iterdir()} == {"sanet", "tabnet"}
     kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
 
     assert kept == {f"{model}-seed0-fold{fold}" for model in ("pesi", "sanet", "tabnet") for fold in (0, 1)}
 
 
+def test_too_few_usable_scans_cost_the_models_that_take_them_and_nothing_else(cohort, tmp_path):
+    """All but three scans are lost: the line says what was found in which fold, and the scores are reported."""
+    folder = tmp_path / "cohort"
+    shutil.copytree(cohort.folder, folder, ignore=shutil.ignore_patterns("prepared*"))
+    studies = pd.read_csv(folder / "studies.csv", dtype=str)
+    studies.loc[3:, "ct"] = "scans/nowhere"
+    studies.to_csv(folder / "studies.csv", index=False)
+    with pytest.raises(IncompleteRunError) as caught:
+        compare(load_cohort(folder), out=tmp_path / "run", config=quick("models=[pesi, late-average]"))
+
+    assert re.search(
+        r"2 of 4 models .* sanet, fold 0: Of \d+ train studies, \d have a usable scan, \d died; one death and one "
+        r"survivor at least is needed: quarantine.csv",
+        str(caught.value),
+    )
+    assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi", "tabnet"}
+
+
 def test_the_text_of_an_unforeseen_error_is_not_shown():
     """It may hold a path; our own errors never do."""
     assert shown_error(FileNotFoundError(2, "No such file", "/hospital/doe_john.dcm")) == "FileNotFoundError"
-    assert shown_error(UsageError("Too many components.")) == "UsageError: Too many components."
+    assert shown_error(UsageError("Too many components.")) == "Too many components."
 
 
 def test_fit_trains_one_model_and_what_it_starts_from(cohort, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import typer
 from pefuse.cli.options import CohortFolder, ConfigFile, Debug, Folds, Json, Preset, RunFolder, Seed, Settings
 from pefuse.cli.progress import show_progress
 from pefuse.cli.results import show_results
-from pefuse.errors import UsageError
+from pefuse.errors import IncompleteRunError, UsageError
 
 if TYPE_CHECKING:
     from pefuse.training import RunConfig
@@ -38,16 +38,10 @@ def compare(
     """Train and compare the paper's models on a cohort: predictions, Table 1, figures and a report."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed trains from that one seed, --seeds from several: give one of the two.")
-    from pefuse.cohort import load_cohort
-    from pefuse.report import build_report
-    from pefuse.training import compare as compare_models
-
     chosen = seed_list(seed, seeds)
-    resolved = resolve(preset, config, settings, models=models, folds=folds, seeds=chosen)
-    with show_progress() as progress:
-        compare_models(load_cohort(cohort), out=out, config=resolved, progress=progress)
-        build_report(out)
-    show_results(out, json=json)
+    train_and_report(
+        cohort, out, resolve(preset, config, settings, models=models, folds=folds, seeds=chosen), json=json
+    )
 
 
 def fit(
@@ -63,15 +57,30 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Train one model on a cohort."""
+    resolved = resolve(preset, config, settings, models=model, folds=folds, seeds=seed_list(seed, None))
+    train_and_report(cohort, out, resolved, json=json)
+
+
+def train_and_report(cohort: Path, out: Path, config: RunConfig, *, json: bool) -> None:
+    """Train the config's models, write the report and print Table 1.
+
+    Raises:
+        IncompleteRunError: after that, where some models could not be trained.
+    """
     from pefuse.cohort import load_cohort
     from pefuse.report import build_report
-    from pefuse.training import fit as fit_model
+    from pefuse.training import compare as compare_models
 
-    resolved = resolve(preset, config, settings, models=model, folds=folds, seeds=seed_list(seed, None))
+    failure: IncompleteRunError | None = None
     with show_progress() as progress:
-        fit_model(load_cohort(cohort), model, out=out, config=resolved, progress=progress)
+        try:
+            compare_models(load_cohort(cohort), out=out, config=config, progress=progress)
+        except IncompleteRunError as error:
+            failure = error
         build_report(out)
     show_results(out, json=json)
+    if failure is not None:
+        raise failure
 
 
 def seed_list(seed: int | None, seeds: int | None) -> list[int] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pefuse.cli.options import Debug, Json
 from pefuse.cli.output import RESEARCH_USE_ONLY, print_json, print_lines, print_table, table_rows
+
+if TYPE_CHECKING:
+    from pefuse.report.results import Results
 
 __all__ = ["report", "show_results"]
 
@@ -33,13 +36,37 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     summarise(run)
     results, page = load_results(run), run / "report.html"
     assert results is not None  # just written
-    about = {"simulated": results.simulated, "studies": results.test_studies, "deaths": results.test_deaths}
+    about = {
+        "simulated": results.simulated,
+        "studies": results.test_studies,
+        "deaths": results.test_deaths,
+        "studies_apart": results.all_test_studies - results.test_studies,
+        "quarantined": results.quarantined,
+        "not_trained": [one.model_dump() for one in results.not_trained],
+    }
     if json:
         rows = table_rows(table1(run))
         print_json({"run": str(run), "report": str(page), "seconds": seconds, **about, "table1": rows})
         return
     died = f"{results.test_studies} test studies, {results.test_deaths} deaths within {results.horizon_days} days"
     print_table(table1_readable(run), title=f"Table 1: {died}")
-    print_lines("", f"{'Simulated data. ' if results.simulated else ''}{RESEARCH_USE_ONLY}", f"Report: {page}")
+    print_lines(
+        "",
+        *notices(results),
+        f"{'Simulated data. ' if results.simulated else ''}{RESEARCH_USE_ONLY}",
+        f"Report: {page}",
+    )
     if seconds is not None:
         print_lines(f"Time: {seconds:.0f} s")
+
+
+def notices(results: Results) -> list[str]:
+    """What a reader of Table 1 must know before the numbers are believed."""
+    from pefuse.report.wording import apart_sentence, counted, not_trained
+
+    lines = [f"Not trained: {model}." for model in not_trained(results)]
+    if results.quarantined:
+        lines.append(f"{counted(results.quarantined, 'scan')} in quarantine: quarantine.csv says why.")
+    if apart := apart_sentence(results):
+        lines.append(apart)
+    return lines

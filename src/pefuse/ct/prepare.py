@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from pefuse.ct.isolation import WorkerDiedError, Workers, WorkerTimedOutError
 from pefuse.ct.prepared import QUARANTINE_COLUMNS, TABLE_COLUMNS, PreparedScans, load_prepared, volume_path
 from pefuse.ct.records import Record, Refusal, read_record, write_record
 from pefuse.ct.reports import SeriesReport
@@ -26,6 +25,7 @@ from pefuse.errors import CohortError, StorageError, UsageError
 from pefuse.machine import allowed_cores
 from pefuse.storage import atomic_file, write_json
 from pefuse.types import Cohort, Progress
+from pefuse.workers import TaskFailedError, Worker, Workers, WorkerTimedOutError
 
 __all__ = ["prepare"]
 
@@ -79,28 +79,22 @@ def prepare(
 def _prepare_all(
     scans: dict[str, Path], folder: Path, grid: int, jobs: int, progress: Progress
 ) -> dict[str, Record]:
-    """A thread for each worker waits on it; the first error that concerns all studies stops all."""
+    """The first error that concerns all studies stops all."""
     jobs = max(1, min(jobs, len(scans)))
-    workers = Workers(jobs)
-    one = partial(_prepare_one, folder=folder, grid=grid, workers=workers)
-    pool = ThreadPoolExecutor(jobs)
-    futures: dict[Future[Record], str] = {}
-    try:
-        futures = {pool.submit(one, study_id, scan): study_id for study_id, scan in scans.items()}
-        records = {}
+    records = {}
+    with Workers(jobs, "pefuse.ct.worker.main") as workers:
+        futures = {
+            workers.submit(partial(_prepare_one, study_id, scan, folder, grid)): study_id
+            for study_id, scan in scans.items()
+        }
         progress("scans", 0, len(scans))
         for future in as_completed(futures):
             records[futures[future]] = future.result()
             progress("scans", len(records), len(scans))
-        return records
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        workers.stop()
-        pool.shutdown(wait=True)
-        workers.close()
+    return records
 
 
-def _prepare_one(study_id: str, scan: Path, *, folder: Path, grid: int, workers: Workers) -> Record:
+def _prepare_one(study_id: str, scan: Path, folder: Path, grid: int, worker: Worker) -> Record:
     signature = source_signature(scan)
     record_path = folder / "records" / f"{study_id}.json"
     volume = volume_path(folder, study_id)
@@ -108,12 +102,11 @@ def _prepare_one(study_id: str, scan: Path, *, folder: Path, grid: int, workers:
     if known is not None and _still_holds(known, signature, grid, volume):
         return known
     task = Task(scan=str(scan), volume=str(volume), record=str(record_path), signature=signature, grid=grid)
-    with workers.one() as worker:
-        try:
-            worker.do(task, limit_seconds=STUDY_LIMIT_SECONDS)
-        except WorkerDiedError as death:
-            write_record(record_path, _lost(task, death))
-            volume.unlink(missing_ok=True)
+    try:
+        worker.do(task, limit_seconds=STUDY_LIMIT_SECONDS)
+    except TaskFailedError as failure:
+        write_record(record_path, _lost(task, failure))
+        volume.unlink(missing_ok=True)
     record = read_record(record_path)
     assert record is not None
     return record
@@ -124,8 +117,8 @@ def _still_holds(known: Record, signature: str, grid: int, volume: Path) -> bool
     return same and (known.status == "refused" or (volume.is_file() and volume.stat().st_size > 2 * grid**3))
 
 
-def _lost(task: Task, death: WorkerDiedError) -> Record:
-    if isinstance(death, WorkerTimedOutError):
+def _lost(task: Task, failure: TaskFailedError) -> Record:
+    if isinstance(failure, WorkerTimedOutError):
         step, reason = "time", f"Reading it took more than {STUDY_LIMIT_SECONDS:g} seconds."
     else:
         step, reason = "crash", "Reading it crashed the process that did (a decoder, or memory ran out)."

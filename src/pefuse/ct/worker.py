@@ -1,17 +1,12 @@
-"""The process that reads scans for `prepare`: tasks come as JSON lines, volumes and records go to disk.
+"""The process that reads scans for `prepare`: tasks come in, volumes and records go to disk.
 
-A process of its own, since a codec may crash on a broken file and must not take the others with it. It is started
-as a plain command, so that it needs no `if __name__ == "__main__"` in the user's script.
+A process of its own, since a codec may crash on a broken file and must not take the others with it.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -20,7 +15,9 @@ from pefuse.ct.records import Record, Refusal, write_record
 from pefuse.ct.scan import ScanPlan, plan_scan
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
 from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
-from pefuse.storage import atomic_file
+from pefuse.storage import atomic_file, disk_error
+from pefuse.types import Volume
+from pefuse.workers import serve
 
 __all__ = ["Task", "main", "prepare_study"]
 
@@ -44,22 +41,13 @@ class Task:
 
 
 def main() -> None:
-    """Serve tasks from standard input until it ends; answer each with an empty string or a storage error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a codec prints is no answer
-    serve(sys.stdin, answers)
+    """Prepare each study that the parent sends; what there is to tell stands in its record."""
+    serve(lambda: _done)
 
 
-def serve(tasks: IO[str], answers: IO[str]) -> None:
-    """Answer every line of `tasks` with one line."""
-    for line in tasks:
-        try:
-            prepare_study(Task(**json.loads(line)))
-            problem = ""
-        except StorageError as error:
-            problem = str(error)
-        answers.write(json.dumps({"storage": problem}) + "\n")
-        answers.flush()
+def _done(task: Task) -> dict[str, str]:
+    prepare_study(task)
+    return {}
 
 
 def prepare_study(task: Task) -> Record:
@@ -92,8 +80,7 @@ def prepare_study(task: Task) -> Record:
 
 def _ready(task: Task, scan: GridScan) -> Record:
     prepared = scan.volume
-    with atomic_file(Path(task.volume)) as partial:
-        np.save(partial, prepared.hu, allow_pickle=False)
+    _write_volume(Path(task.volume), prepared)
     return Record(
         signature=task.signature,
         grid=task.grid,
@@ -106,12 +93,17 @@ def _ready(task: Task, scan: GridScan) -> Record:
     )
 
 
+def _write_volume(path: Path, volume: Volume) -> None:
+    try:
+        with atomic_file(path) as partial:
+            np.save(partial, volume.hu, allow_pickle=False)
+    except OSError as error:  # NumPy tells of a full disk without the system's error number
+        raise disk_error(error) or StorageError(
+            "A prepared volume could not be written whole: free some disk space and run the command again."
+        ) from error
+
+
 def _refused(task: Task, plan: ScanPlan, step: str, error: ScanError) -> Record:
     refusal = Refusal(step=step, reason=error.reason, remedy=error.remedy)
     report = plan.report.as_json()
     return Record(signature=task.signature, grid=task.grid, status="refused", report=report, refusal=refusal)
-
-
-def as_line(task: Task) -> str:
-    """The task as the line that `serve` reads."""
-    return json.dumps(asdict(task)) + "\n"

@@ -1,6 +1,8 @@
-"""From rows of a run to one number a study and model.
+"""From rows of a run to one number a study and model, on test studies that all models judged.
 
-Folds and seeds are averaged as evaluation/ensemble.py says. A clinical score is judged by its points.
+Folds and seeds are averaged as evaluation/ensemble.py says. A clinical score is judged by its points. A study that
+some model could not judge, for want of a scan or a record, would make two rows of a table speak of different
+patients: it is kept apart.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ __all__ = ["ModelScores", "collect_scores"]
 class ModelScores:
     """One model's scores, a row a study.
 
-    `test` and `validation` are indexed by study_id with the columns label (0/1), risk (probability) and score
-    (what cases are ranked by: the risk, or a clinical score's points). `fold_aucs` has one row a seed and fold:
-    the test AUC of that single model. `problem` says why the model cannot be judged on test; "" = it can.
+    `test`, `own_test` and `validation` are indexed by study_id with the columns label (0/1), risk (probability)
+    and score (what cases are ranked by: the risk, or a clinical score's points). `test` has the studies that all
+    models judged, `own_test` all that this one did. `fold_aucs` has one row a seed and fold: the AUC of that
+    single model on `test`. `problem` says why the model cannot be judged on test; "" = it can.
     """
 
     name: str
     test: pd.DataFrame = field(repr=False)
+    own_test: pd.DataFrame = field(repr=False)
     validation: pd.DataFrame = field(repr=False)
     fold_aucs: pd.DataFrame = field(repr=False)
     problem: str = ""
@@ -36,23 +40,39 @@ class ModelScores:
 def collect_scores(run: RunFolder) -> list[ModelScores]:
     """All models of a run in the order of a table, ideal predictors of a simulated cohort last."""
     names = sorted_models([str(name) for name in run.predictions["model"].unique()])
-    return [_of_model(run.predictions, name) for name in names] + _of_ideals(run)
+    common = _common(run.predictions)
+    return [_of_model(run.predictions, name, common) for name in names] + _of_ideals(run, common)
 
 
-def _of_model(predictions: pd.DataFrame, name: str) -> ModelScores:
+def _common(predictions: pd.DataFrame) -> pd.Index:
+    """Test studies that every model judged; one that judged less than half of all takes none from the others."""
+    test = predictions[predictions["split"] == "test"]
+    common = set(test["study_id"])
+    enough = len(common) / 2
+    for _, rows in test.groupby("model", sort=True):
+        judged = set(rows["study_id"])
+        if len(judged) >= enough:
+            common &= judged
+    shared: pd.Index = pd.Index(sorted(common), dtype="str")
+    return shared
+
+
+def _of_model(predictions: pd.DataFrame, name: str, common: pd.Index) -> ModelScores:
     rows = predictions[predictions["model"] == name]
     rows = rows.assign(score=rows["logit"] if name in CLINICAL_SCORES else rows["risk"])
     test = rows[rows["split"] == "test"]
+    shared = test[test["study_id"].isin(common)]
     return ModelScores(
         name=name,
-        test=mean_by_study(test, "risk", "score"),
+        test=mean_by_study(shared, "risk", "score"),
+        own_test=mean_by_study(test, "risk", "score"),
         validation=mean_by_study(rows[rows["split"] == "validation"], "risk", "score"),
-        fold_aucs=_fold_aucs(test),
-        problem=_problem(test),
+        fold_aucs=_fold_aucs(shared),
+        problem=_problem(shared),
     )
 
 
-def _of_ideals(run: RunFolder) -> list[ModelScores]:
+def _of_ideals(run: RunFolder, common: pd.Index) -> list[ModelScores]:
     """The ideal predictors, on the same studies as the models."""
     if run.ideal.empty:
         return []
@@ -61,19 +81,30 @@ def _of_ideals(run: RunFolder) -> list[ModelScores]:
         for split, rows in run.predictions.groupby("split")
         if split != "train"
     }
-    return [_of_ideal(run.ideal[f"ideal_risk_{seen}"], f"ideal-{seen}", labels) for seen in ("ct", "ehr", "both")]
+    return [
+        _of_ideal(run.ideal[f"ideal_risk_{seen}"], f"ideal-{seen}", labels, common)
+        for seen in ("ct", "ehr", "both")
+    ]
 
 
-def _of_ideal(risk: pd.Series[float], name: str, labels: dict[str, pd.Series[float]]) -> ModelScores:
+def _of_ideal(
+    risk: pd.Series[float], name: str, labels: dict[str, pd.Series[float]], common: pd.Index
+) -> ModelScores:
     def on(split: str) -> pd.DataFrame:
         label = labels.get(split, pd.Series(dtype=np.float64))
         known = risk.reindex(label.index).dropna()
         return pd.DataFrame({"label": label.reindex(known.index), "risk": known, "score": known})
 
-    test = on("test")
+    own = on("test")
+    test = own[own.index.isin(common)]
     nothing = pd.DataFrame({"seed": [], "fold": [], "auc": []})
     return ModelScores(
-        name=name, test=test, validation=on("validation"), fold_aucs=nothing, problem=_problem(test)
+        name=name,
+        test=test,
+        own_test=own,
+        validation=on("validation"),
+        fold_aucs=nothing,
+        problem=_problem(test),
     )
 
 

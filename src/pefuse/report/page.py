@@ -28,7 +28,15 @@ from pefuse.report.names import published, sorted_models
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.run_folder import RunFolder
 from pefuse.report.tables import RATE_NAMES, format_estimate, format_number
-from pefuse.report.wording import counted, drop_sentence, dropped_models, limits, without_paths
+from pefuse.report.wording import (
+    apart_sentence,
+    counted,
+    drop_sentence,
+    dropped_models,
+    limits,
+    not_trained,
+    without_paths,
+)
 
 __all__ = ["Figures", "draw_figures", "render_page"]
 
@@ -102,6 +110,8 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         regrets={model.name: model.regret for model in results.models},
         ideals=[model for model in results.models if model.family == "ideal"],
         reference=next((model for model in results.models if model.name == results.reference), None),
+        not_trained=not_trained(results),
+        apart=apart_sentence(results),
         dropped=[drop_sentence(model) for model in dropped_models(results)],
         ideal_auc=_ideal_auc(run.truth),
         limits=limits(results, seeds=int(run.predictions["seed"].nunique())),

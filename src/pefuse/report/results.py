@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -34,15 +35,16 @@ __all__ = [
     "Estimate",
     "Judgement",
     "ModelResult",
+    "NotTrained",
     "Results",
     "inputs_digest",
     "load_results",
     "summarise_scores",
 ]
 
-FORMAT = 1  # of results.json: an older one is computed again
+FORMAT = 2  # of results.json: an older one is computed again
 RATES = ("accuracy", "specificity", "sensitivity", "ppv", "npv")
-INPUTS = ("predictions.csv", "ideal.csv", "cohort.json")
+INPUTS = ("predictions.csv", "ideal.csv", "cohort.json", "quarantine.csv", "failed.csv")
 
 
 class _Frozen(BaseModel):
@@ -85,7 +87,9 @@ class ModelResult(_Frozen):
     """One row of Table 1.
 
     `drop` is validation AUC minus test AUC; `dropped` says that its interval lies above 0. `regret` is the ideal
-    AUC of what the model sees minus its own (simulated cohorts). `problem` says why `test` is None.
+    AUC of what the model sees minus its own (simulated cohorts). `problem` says why `test` is None. `studies` and
+    `deaths` are those that all models judged; `own_studies` are all that this model did, `own_auc` is its AUC
+    there, None where they are the same.
     """
 
     name: str
@@ -94,6 +98,8 @@ class ModelResult(_Frozen):
     modality: Modality
     studies: int
     deaths: int
+    own_studies: int
+    own_auc: Estimate | None = None
     problem: str = ""
     test: Judgement | None = None
     validation_studies: int
@@ -117,8 +123,21 @@ class Comparison(_Frozen):
     p_holm: float | None
 
 
+class NotTrained(_Frozen):
+    """A model that has no row, and why."""
+
+    name: str
+    label: str
+    reason: str
+
+
 class Results(_Frozen):
-    """All numbers of a run. `reference` is the model that the others are compared with."""
+    """All numbers of a run.
+
+    `test_studies` and `test_deaths` are those that Table 1 is about: the ones that all models judged, of
+    `all_test_studies`. `quarantined` counts scans that could not be used. `reference` is the model that the others
+    are compared with.
+    """
 
     format: int = FORMAT
     inputs: str
@@ -127,6 +146,9 @@ class Results(_Frozen):
     horizon_days: int
     test_studies: int
     test_deaths: int
+    all_test_studies: int
+    quarantined: int = 0
+    not_trained: tuple[NotTrained, ...] = ()
     models: tuple[ModelResult, ...]
     reference: str | None = None
     comparisons: tuple[Comparison, ...] = ()
@@ -141,13 +163,17 @@ def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
         if model_name(one.name).family == "ideal" and not one.problem
     }
     test = run.predictions[run.predictions["split"] == "test"].drop_duplicates("study_id")
+    judged = test[test["study_id"].isin({study for one in scores for study in one.test.index})]
     reference = _reference(scores)
     return Results(
         inputs=inputs,
         simulated=run.simulated,
         horizon_days=run.horizon_days,
-        test_studies=len(test),
-        test_deaths=int(test["label"].sum()),
+        test_studies=len(judged),
+        test_deaths=int(judged["label"].sum()),
+        all_test_studies=len(test),
+        quarantined=len(run.quarantine),
+        not_trained=tuple(_not_trained(run.failed)),
         models=tuple(_model_result(one, ideal_aucs) for one in scores),
         reference=reference.name if reference else None,
         comparisons=tuple(_comparisons(scores, reference)) if reference else (),
@@ -175,6 +201,13 @@ def load_results(folder: Path) -> Results | None:
     return results if (results.format, results.inputs) == (FORMAT, inputs_digest(folder)) else None
 
 
+def _not_trained(failed: pd.DataFrame) -> Iterator[NotTrained]:
+    """Each model once, with the reason of its first fold."""
+    for row in failed.drop_duplicates("model").to_dict("records"):
+        shown = model_name(str(row["model"]))
+        yield NotTrained(name=shown.name, label=shown.label, reason=str(row["reason"]))
+
+
 def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float]) -> ModelResult:
     shown = model_name(scores.name)
     validation_auc = _auc_estimate(scores.validation) if can_be_ranked(scores.validation) else None
@@ -190,6 +223,8 @@ def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float]) -> Mod
         modality=shown.modality,
         studies=len(scores.test),
         deaths=int(scores.test["label"].sum()),
+        own_studies=len(scores.own_test),
+        own_auc=_own_auc(scores),
         problem=scores.problem,
         test=test,
         validation_studies=len(scores.validation),
@@ -201,6 +236,11 @@ def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float]) -> Mod
         dropped=drop is not None and drop.low is not None and drop.low > 0,
         regret=ideal - test.auc.value if ideal is not None and test and test.auc.value is not None else None,
     )
+
+
+def _own_auc(scores: ModelScores) -> Estimate | None:
+    more = len(scores.own_test) > len(scores.test)
+    return _auc_estimate(scores.own_test) if more and can_be_ranked(scores.own_test) else None
 
 
 def _judge(scores: ModelScores) -> Judgement:

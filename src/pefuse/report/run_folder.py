@@ -5,6 +5,7 @@
     config.yaml             the resolved config
     environment.json        versions, cores, seeds, seconds of each stage
     quarantine.csv          study_id, step, reason, remedy
+    failed.csv              model, seed, fold, reason: what could not be trained
     cells/<key>/            manifest.json, history.csv, importance.csv
     ideal.csv, truth.json   of a simulated cohort
 
@@ -31,6 +32,7 @@ _Content = TypeVar("_Content")
 
 QUARANTINE_COLUMNS = ("study_id", "step", "reason", "remedy")
 IDEAL_COLUMNS = ("study_id", "ideal_risk_ct", "ideal_risk_ehr", "ideal_risk_both")
+FAILED_COLUMNS = ("model", "seed", "fold", "reason")
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_auc")
 
 
@@ -57,6 +59,7 @@ class RunFolder:
     config: dict[str, Any]
     environment: dict[str, Any]
     quarantine: pd.DataFrame = field(repr=False)
+    failed: pd.DataFrame = field(repr=False)  # FAILED_COLUMNS
     ideal: pd.DataFrame = field(repr=False)  # indexed by study_id
     truth: dict[str, Any]
     cells: tuple[Cell, ...]
@@ -97,10 +100,18 @@ def read_run(folder: Path) -> RunFolder:
         config=_optional(folder / "config.yaml", _yaml_mapping) or {},
         environment=_optional(folder / "environment.json", _json_mapping) or {},
         quarantine=_or_empty(_optional(folder / "quarantine.csv", _table(QUARANTINE_COLUMNS)), QUARANTINE_COLUMNS),
+        failed=_or_empty(_optional(folder / "failed.csv", _table(FAILED_COLUMNS)), FAILED_COLUMNS),
         ideal=_or_empty(ideal, IDEAL_COLUMNS).set_index("study_id"),
         truth=_optional(folder / "truth.json", _json_mapping) or {},
-        cells=tuple(_read_cell(path.parent) for path in sorted(folder.glob("cells/*/manifest.json"))),
+        cells=_cells(folder, predictions),
     )
+
+
+def _cells(folder: Path, predictions: pd.DataFrame) -> tuple[Cell, ...]:
+    """Those that the predictions come from: the folder may also hold some of an earlier run with other models."""
+    cells = (_read_cell(path.parent) for path in sorted(folder.glob("cells/*/manifest.json")))
+    ours = set(predictions[["model", "seed", "fold"]].itertuples(index=False, name=None))
+    return tuple(cell for cell in cells if (cell.model, cell.seed, cell.fold) in ours)
 
 
 def read_predictions(folder: Path) -> pd.DataFrame:
@@ -146,6 +157,19 @@ def _check_predictions(table: pd.DataFrame) -> None:
             f"predictions.csv: study {min(straddling)} is a test study and also trained on or validated with. "
             "Its results would not be honest: check the folds."
         )
+    _check_whole(table)
+
+
+def _check_whole(table: pd.DataFrame) -> None:
+    """All models on the same folds and seeds, each with as many studies in all of them: else it was cut."""
+    cells = table[["seed", "fold"]].drop_duplicates()
+    for model, rows in table.groupby("model", sort=True):
+        of_each = rows.assign(test=rows["split"] == "test").groupby(["seed", "fold"])["test"].agg(["size", "sum"])
+        if len(of_each) < len(cells) or len(of_each.drop_duplicates()) > 1:
+            raise RunError(
+                f"predictions.csv: {model} does not have as many studies in each fold and seed. The "
+                "file seems to be cut or mixed: run `pefuse compare` again, which makes it anew from its cells."
+            )
 
 
 def _read_cell(folder: Path) -> Cell:

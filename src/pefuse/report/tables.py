@@ -87,6 +87,7 @@ def _numbers(model: ModelResult) -> dict[str, object]:
     row |= {"threshold": _number(test.threshold if test else None)}
     row |= {count: _number(getattr(test, count) if test else None) for count in ("tp", "fn", "fp", "tn")}
     row |= {"studies": model.studies, "deaths": model.deaths, "regret": _number(model.regret)}
+    row |= {"own_studies": model.own_studies, "own_auc": _number(model.own_auc.value if model.own_auc else None)}
     paper = published()
     known = model.name in paper.index
     row |= {f"paper_{name}": float(paper[name][model.name]) if known else np.nan for name in ("auc", *RATES)}
@@ -121,8 +122,11 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def _footnote(results: Results) -> str:
+    apart = results.all_test_studies - results.test_studies
+    of_all = f" of {results.all_test_studies} (the others lack a usable scan or a record)" if apart else ""
     note = (
-        f"{results.test_studies} test studies, {results.test_deaths} deaths within {results.horizon_days} days. "
+        f"{results.test_studies} test studies{of_all}, "
+        f"{results.test_deaths} deaths within {results.horizon_days} days. "
         "Test risk: mean over folds and seeds. Threshold: Youden on pooled validation, risk >= threshold.\n"
         "Research use only, not a medical device."
     )

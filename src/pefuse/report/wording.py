@@ -7,7 +7,15 @@ import re
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.tables import format_estimate, format_number
 
-__all__ = ["counted", "drop_sentence", "dropped_models", "limits", "without_paths"]
+__all__ = [
+    "apart_sentence",
+    "counted",
+    "drop_sentence",
+    "dropped_models",
+    "limits",
+    "not_trained",
+    "without_paths",
+]
 
 ENOUGH_DEATHS = 100
 """Below this many deaths, external validation is imprecise (Collins, Ogundimu & Altman 2016)."""
@@ -31,6 +39,34 @@ def dropped_models(results: Results) -> list[ModelResult]:
     return [model for model in results.models if model.dropped and model.family != "ideal"]
 
 
+def not_trained(results: Results) -> list[str]:
+    """`SANet (scan): why it could not be trained`, of each."""
+    return [f"{one.label}: {one.reason.rstrip('.')}" for one in results.not_trained]
+
+
+def apart_sentence(results: Results) -> str:
+    """What is said of test studies that not all models judged; "" where there are none."""
+    models = [model for model in results.models if not model.problem and model.family != "ideal"]
+    sentences = []
+    if apart := results.all_test_studies - results.test_studies:
+        sentences.append(
+            f"{counted(apart, 'test study', 'test studies')} of {results.all_test_studies} had no usable scan or "
+            "no record for some model: all models are compared without them."
+        )
+        more = [
+            f"{model.label} {format_estimate(model.own_auc)} on {model.own_studies}"
+            for model in models
+            if model.own_auc
+        ]
+        if more:
+            sentences.append(f"AUC on all test studies that a model could judge: {'; '.join(more)}.")
+    fewer = [model for model in models if model.studies < results.test_studies]
+    if fewer:
+        listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
+        sentences.append(f"Judged on fewer studies, so not comparable with the other rows: {listed}.")
+    return " ".join(sentences)
+
+
 def limits(results: Results, *, seeds: int) -> list[str]:
     """What to know before believing a number of this run, the gravest first."""
     deaths, survivors = results.test_deaths, results.test_studies - results.test_deaths
@@ -43,14 +79,12 @@ def limits(results: Results, *, seeds: int) -> list[str]:
             f"one death called otherwise moves sensitivity by {1 / deaths:.2f}, and intervals are wide. "
             f"{ENOUGH_DEATHS} deaths or more are advised for a sound external validation."
         )
+    if results.not_trained:
+        notes.append(f"Not trained: {'; '.join(not_trained(results))}.")
     if problems := [model for model in results.models if model.problem]:
         notes.append("Not judged: " + "; ".join(f"{model.label} ({model.problem})" for model in problems) + ".")
-    fewer = [
-        m for m in results.models if not m.problem and m.family != "ideal" and m.studies < results.test_studies
-    ]
-    if fewer:
-        listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
-        notes.append(f"Some models could not judge all test studies, for want of a scan or a record: {listed}.")
+    if apart := apart_sentence(results):
+        notes.append(apart)
     notes.append(
         "Validation studies chose each network's stopping epoch and all thresholds, so validation AUCs are a "
         "little too good. Pooling them over folds mixes models, which makes them a little too bad."

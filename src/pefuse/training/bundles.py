@@ -40,7 +40,7 @@ from pefuse.models.restore import restore_fusion, restore_sanet, restore_tabnet
 from pefuse.models.scan_normalisation import ScanNormalisation
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellStore, digest
-from pefuse.training.grid import SETTINGS, GridData, cell_digest
+from pefuse.training.griddata import SETTINGS, GridData, cell_digest
 from pefuse.training.summary import counts
 from pefuse.types import Cohort
 

@@ -21,7 +21,7 @@ import pandas as pd
 from pefuse.cohort import make_folds
 from pefuse.ct import PreparedScans, prepare
 from pefuse.ehr import RawRecord, clinical_scores, extract
-from pefuse.errors import UsageError
+from pefuse.errors import IncompleteRunError, RunError, UsageError
 from pefuse.machine import allowed_cores, available_memory_bytes
 from pefuse.models.zoo import Row, with_needs
 from pefuse.storage import atomic_file, write_json, write_text
@@ -29,7 +29,9 @@ from pefuse.training.bundles import write_bundles
 from pefuse.training.cells import CellKey, CellStore, digest
 from pefuse.training.config import RunConfig
 from pefuse.training.embeddings import write_embeddings
-from pefuse.training.grid import GridData, run_cells
+from pefuse.training.failures import not_trained_error, trained_rows, write_failed
+from pefuse.training.grid import run_cells
+from pefuse.training.griddata import GridData
 from pefuse.training.run_log import log_event
 from pefuse.training.summary import counts, flow_step
 from pefuse.types import PREDICTION_COLUMNS, Cohort, Fold, Predictions, Progress
@@ -67,7 +69,9 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
     Raises:
         UsageError: the folder holds a run of other data.
         CohortError: the cohort cannot be split into the wanted folds.
-        RunError: some cells failed.
+        IncompleteRunError: some models could not be trained; the results of the others are written.
+        RunError: no model could be trained.
+        StorageError: the disk is full or the folder cannot be written.
     """
     started = time.perf_counter()
     folds = make_folds(cohort, folds=config.folds, seed=config.fold_seed)
@@ -91,13 +95,20 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
     )
     prepared = time.perf_counter()
     keys = [CellKey(model=r.name, seed=s, fold=f.index) for s in config.seeds for f in folds for r in rows]
-    run_cells(_scheduled(keys), data, progress=progress)
+    failed = run_cells(_scheduled(keys), data, progress=progress)
+    trained = trained_rows(rows, failed)
+    write_failed(out, rows, failed)
+    if not trained:
+        raise not_trained_error(RunError, rows, failed)
+    keys = [key for key in keys if key.model in {row.name for row in trained}]
     _collect(out, keys, cohort)
     write_embeddings(out, keys)
     run = Run(folder=out)
-    write_bundles(data, cohort, rows, run.predictions.table)
+    write_bundles(data, cohort, trained, run.predictions.table)
     log_event(out, "run finished", seconds=round(time.perf_counter() - started, 1))
     _environment(out, config, {"data": prepared - started, "models": time.perf_counter() - prepared})
+    if failed:
+        raise not_trained_error(IncompleteRunError, rows, failed)
     return run
 
 
@@ -195,8 +206,10 @@ def _cohort_summary(
     folded = labelled.loc[list(first.train + first.validation + first.test)]
     flow.append(flow_step("in a fold (no patient on both sides)", folded, before=labelled))
     if scans is not None:
-        seen = folded[folded.index.isin(scans.available)]
-        flow.append(flow_step("with a usable scan", seen, before=folded))
+        scanned = folded[folded["ct"] != ""]
+        flow.append(flow_step("with a scan", scanned, before=folded))
+        usable = scanned[scanned.index.isin(scans.available)]
+        flow.append(flow_step("with a usable scan", usable, before=scanned))
     return {
         "name": cohort.name,
         "simulated": cohort.simulated,

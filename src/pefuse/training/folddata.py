@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pefuse.ehr import FeaturePreparation, PreparationConfig, RawRecord
+from pefuse.errors import RunError
 from pefuse.models.scan_normalisation import ScanNormalisation
 from pefuse.training.data import CaseSource, ScanArrays
 from pefuse.types import EhrFeatures, Fold
@@ -48,6 +49,26 @@ class FoldData:
             for study_id in ids
             if (not scan or study_id in self.has_scan) and (not record or study_id in has_record)
         )
+
+    def check_enough(self, *, scan: bool, record: bool) -> None:
+        """Refuse a fold on which nothing can be learnt, stopped or judged.
+
+        Raises:
+            RunError: a part without a single study, or training or validation without both outcomes.
+        """
+        what = " and ".join(["a usable scan"] * scan + ["a record"] * record)
+        for split in SPLITS:
+            ids = self.studies(split, scan=scan, record=record)
+            deaths = int(self.label_array(ids).sum())
+            needed, enough = (
+                ("one", bool(ids)) if split == "test" else ("one death and one survivor", 0 < deaths < len(ids))
+            )
+            if not enough:
+                found = (
+                    f"Of {len(getattr(self.fold, split))} {split} studies, {len(ids)} have {what}, {deaths} died"
+                )
+                lookup = ": quarantine.csv says which scans were left out and why" if scan else ""
+                raise RunError(f"{found}; {needed} at least is needed{lookup}.")
 
     def label_array(self, study_ids: Sequence[str]) -> NDArray[np.float32]:
         return self.labels.loc[list(study_ids)].to_numpy(dtype=np.float32)

@@ -51,8 +51,14 @@ class CellContext:
 
 
 def train_cell(key: CellKey, context: CellContext) -> CellResult:
-    """Train one cell. The same key, settings and data give the same bits on a CPU."""
+    """Train one cell. The same key, settings and data give the same bits on a CPU.
+
+    Raises:
+        RunError: too few studies of the fold have what the model takes.
+    """
     row = model_row(key.model)
+    if row.kind != "score":
+        context.data.check_enough(scan=row.scan, record=row.record)
     # One stream a cell: what ran before in this process must not matter.
     torch.manual_seed(_cell_seed(key))
     return RECIPES[row.kind](row, key, context)

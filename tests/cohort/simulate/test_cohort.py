@@ -11,32 +11,35 @@ import pandas as pd
 import pytest
 
 from pefuse.cohort.folder import load_cohort
-from pefuse.cohort.simulate import OUTCOME, ScanRequest, SimulationConfig, calibration, simulate_cohort
-from pefuse.cohort.simulate import cohort as cohort_module
+from pefuse.cohort.simulate import OUTCOME, SimulationConfig, calibration, simulate_cohort
 from pefuse.cohort.simulate.calibration import SOURCE_PREVALENCE
+from pefuse.cohort.simulate.cohort import _draw_parts
 from pefuse.cohort.simulate.population import Latents, ideal_risks, shift_risk
+from pefuse.cohort.simulate.worker import ScanTask
 from pefuse.ehr import clinical_scores
 from pefuse.errors import StorageError, UsageError
+from pefuse.workers import Worker
 
 SMALL = SimulationConfig(patients=12, prevalence=0.4, matrix=32, slices=16)
 
 
-def _note_request(request: ScanRequest, *, folder: Path, truth_mask: Path) -> None:
-    """In the place of a scan: a small file that depends on all that the scan would."""
+def _note_request(self: Worker, task: ScanTask) -> None:
+    """In the place of a worker's scan: a small file that depends on all that the scan would."""
+    folder = task.folder / "scans" / task.request.study_id
     folder.mkdir(parents=True)
-    (folder / "scan").write_text(repr(request), encoding="utf-8")
+    (folder / "scan").write_text(repr(task.request), encoding="utf-8")
 
 
 @pytest.fixture
 def without_scans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohort_module, "write_scan", _note_request)
+    monkeypatch.setattr(Worker, "do", _note_request)
 
 
 @pytest.fixture(scope="module")
 def default_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated") / "cohort"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cohort_module, "write_scan", _note_request)
+        patch.setattr(Worker, "do", _note_request)
         simulate_cohort(folder, config=SimulationConfig(seed=1), jobs=1)
     return folder
 
@@ -104,7 +107,7 @@ def test_the_summary_of_the_truth_holds_aucs_counts_and_signal(default_folder: P
 
 def test_the_scores_of_the_written_record_are_those_of_the_calibration(default_folder: Path):
     """All but the few who differ by a birthday's day or by a value from an earlier visit."""
-    (earlier, test) = cohort_module._draw_parts(SimulationConfig(seed=1))
+    (earlier, test) = _draw_parts(SimulationConfig(seed=1))
     scores = clinical_scores(load_cohort(default_folder))
     for name, rule in (("pesi", calibration.pesi_points), ("spesi", calibration.spesi_points)):
         expected = np.concatenate([rule(part.record.state) for part in (earlier, test)])
@@ -154,16 +157,13 @@ def test_the_shortcut_goes_with_death_before_the_test_year_only(
     assert all(marked[study] == (linked and site == "B") for study, site in studies["site"].items())
 
 
-def test_a_stopped_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def stop(request: ScanRequest, *, folder: Path, truth_mask: Path) -> None:
-        _note_request(request, folder=folder, truth_mask=truth_mask)
-        if request.study_id == "S0003":
+def test_a_stopped_run_leaves_nothing(tmp_path: Path):
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cohort_module, "write_scan", stop)
-
     with pytest.raises(KeyboardInterrupt):
-        simulate_cohort(tmp_path / "cohort", config=SMALL, jobs=1)
+        simulate_cohort(tmp_path / "cohort", config=SMALL, jobs=2, progress=stop)
 
     assert list(tmp_path.iterdir()) == []
 

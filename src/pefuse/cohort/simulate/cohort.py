@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from pefuse.cohort.simulate.config import SimulationConfig
 from pefuse.cohort.simulate.record import Record, codes_table, draw_record
-from pefuse.cohort.simulate.scan import ScanRequest, write_scan
+from pefuse.cohort.simulate.scan import ScanRequest
 from pefuse.cohort.simulate.strata import HORIZON_DAYS, Period, PeriodStudies, draw_period
 from pefuse.cohort.simulate.truth import truth_summary, truth_table
+from pefuse.cohort.simulate.worker import ScanTask
 from pefuse.errors import UsageError
 from pefuse.machine import allowed_cores
 from pefuse.storage import atomic_folder, write_json, write_text
 from pefuse.types import Progress
+from pefuse.workers import Worker, Workers
 
 __all__ = ["simulate_cohort"]
 
@@ -132,22 +134,15 @@ def _about(config: SimulationConfig) -> dict[str, Any]:
 def _write_scans(
     folder: Path, parts: list[_Part], config: SimulationConfig, *, jobs: int, progress: Progress | None
 ) -> None:
-    """Write every scan and its mask; a Ctrl-C stops the workers, and the folder that they wrote to goes."""
+    """Write every scan and its mask."""
     requests = [request for part in parts for request in _scan_requests(part, config)]
-    calls = (joblib.delayed(_write_one)(request, folder) for request in requests)
-    workers = joblib.Parallel(n_jobs=min(jobs, len(requests)), return_as="generator_unordered")
-    finished: Iterable[None] = workers(calls)
-    for done, _ in enumerate(finished, start=1):
-        if progress is not None:
-            progress("simulate scans", done, len(requests))
-
-
-def _write_one(request: ScanRequest, folder: Path) -> None:
-    write_scan(
-        request,
-        folder=folder / "scans" / request.study_id,
-        truth_mask=folder / "truth" / f"{request.study_id}.nii.gz",
-    )
+    with Workers(min(jobs, len(requests)), "pefuse.cohort.simulate.worker.main") as workers:
+        tasks = [ScanTask(request=request, folder=folder) for request in requests]
+        futures = [workers.submit(partial(Worker.do, task=task)) for task in tasks]
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            if progress is not None:
+                progress("simulate scans", done, len(requests))
 
 
 def _scan_requests(part: _Part, config: SimulationConfig) -> list[ScanRequest]:
