@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -215,11 +216,18 @@ def test_semicolons_other_encodings_and_ragged_rows_are_named(write_studies):
     path.write_text(text + "b,2,2018-01-01,,50,M,0,extra,more\n", encoding="utf-8")
     with pytest.raises(CohortError, match="more cells than the header"):
         load_cohort(folder)
+    path.write_text(text + "b,2,2018-01-01\n", encoding="utf-8")
+    with pytest.raises(CohortError, match=r"studies\.csv, row 3: it has fewer cells than the header"):
+        load_cohort(folder)
+    path.write_text(text.replace("sex", "ct"), encoding="utf-8")
+    with pytest.raises(CohortError, match="column 'ct' more than once"):
+        load_cohort(folder)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("horizn_days: 90", "'horizn_days': if it is meant as 'horizon_days'"),
         ("horizon_days: 0", "horizon_days"),
         ("horizon_days: soon", "horizon_days"),
         ("horizon_days: true", "horizon_days"),
@@ -275,8 +283,25 @@ def test_events_of_another_schema_are_refused(write_studies, frame, message):
         load_cohort(folder)
 
 
+def test_a_column_without_a_single_value_may_be_of_any_type(write_studies):
+    """As pandas writes texts or numbers that are all missing."""
+    folder = write_studies([ROW])
+    events_frame(text_value=[np.nan], numeric_value=[None]).to_parquet(folder / "events.parquet")
+    assert load_cohort(folder).events is not None
+    events_frame(text_value=[7.0]).to_parquet(folder / "events.parquet")
+    with pytest.raises(CohortError, match="text_value must hold text"):
+        load_cohort(folder)
+
+
 def test_a_damaged_parquet_and_two_sources_of_one_thing_are_refused(write_studies):
     folder = write_studies([ROW])
+    (folder / "events.csv").write_text("subject_id;time;code;numeric_value\n", encoding="utf-8")
+    with pytest.raises(CohortError, match="semicolons"):
+        load_cohort(folder)
+    (folder / "events.csv").write_text("", encoding="utf-8")
+    with pytest.raises(CohortError, match=r"events\.csv is empty"):
+        load_cohort(folder)
+    (folder / "events.csv").unlink()
     (folder / "events.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(CohortError, match="cannot be read as parquet"):
         load_cohort(folder)
@@ -307,6 +332,8 @@ def test_features_are_numbers_where_the_whole_column_is(write_studies):
     [
         ("id,x\na,1\n", "lacks the column study_id"),
         ("study_id,x\na,1\na,2\n", "more than one row for study a"),
+        ("study_id,x\na,inf\n", "'x' has a number that is infinite or beyond 1e.12 for study a"),
+        ("study_id,x\na,-1e300\n", "'x' has a number that is infinite"),
         ("study_id,x\na,1\nzz,2\n", "1 rows of studies that studies.csv does not know"),
     ],
 )
@@ -328,6 +355,11 @@ def test_codes_are_checked(write_studies):
     path.write_text("code,kind\nX,lab\nX,vital\n", encoding="utf-8")
     with pytest.raises(CohortError, match="'X' more than once"):
         load_cohort(folder)
+    path.write_text("code,kind,concept\nX,vital,heart_rat\n", encoding="utf-8")
+    with pytest.raises(CohortError, match="'heart_rat': if it is meant as 'heart_rate'"):
+        load_cohort(folder)
+    path.write_text("code,kind,concept\nX,lab,our_own_panel\n", encoding="utf-8")
+    assert load_cohort(folder).codes.loc[0, "concept"] == "our_own_panel"
     path.write_text("code,kind\nX,labs\n", encoding="utf-8")
     with pytest.raises(CohortError, match="'labs' is not a kind"):
         load_cohort(folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,8 +33,10 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     """Print Table 1 of a run, and where its report is (as the user named the folder)."""
     from pefuse.report import summarise, table1, table1_readable
     from pefuse.report.results import load_results
+    from pefuse.report.run_folder import read_run
 
     summarise(run)
+    record = read_run(run).cohort.get("record") or {}
     results, page = load_results(run), run / "report.html"
     assert results is not None  # just written
     about = {
@@ -42,6 +45,7 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
         "deaths": results.test_deaths,
         "studies_apart": results.all_test_studies - results.test_studies,
         "quarantined": results.quarantined,
+        "record": record,
         "not_trained": [one.model_dump() for one in results.not_trained],
     }
     if json:
@@ -52,7 +56,7 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     print_table(table1_readable(run), title=f"Table 1: {died}")
     print_lines(
         "",
-        *notices(results),
+        *notices(results, record),
         f"{'Simulated data. ' if results.simulated else ''}{RESEARCH_USE_ONLY}",
         f"Report: {page}",
     )
@@ -60,13 +64,15 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
         print_lines(f"Time: {seconds:.0f} s")
 
 
-def notices(results: Results) -> list[str]:
+def notices(results: Results, record: Mapping[str, Any]) -> list[str]:
     """What a reader of Table 1 must know before the numbers are believed."""
+    from pefuse.report.record_wording import record_warnings
     from pefuse.report.wording import apart_sentence, counted, not_trained
 
     lines = [f"Not trained: {model}." for model in not_trained(results)]
     if results.quarantined:
         lines.append(f"{counted(results.quarantined, 'scan')} in quarantine: quarantine.csv says why.")
+    lines += record_warnings(record)
     if apart := apart_sentence(results):
         lines.append(apart)
     return lines

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ import yaml
 from pefuse.cohort.studies import checked_studies, name_cases
 from pefuse.errors import CohortError
 from pefuse.types import Cohort
-from pefuse.vocabulary import CODE_KINDS
+from pefuse.vocabulary import CODE_KINDS, concepts
 
 __all__ = ["load_cohort"]
 
 CODE_COLUMNS = ("code", "concept", "kind", "unit", "description")
+ABOUT = ("name", "horizon_days", "simulated", "source", "units", "licence")  # others are the user's own
+LARGEST = 1e12  # a number beyond this is none
 EVENT_COLUMNS = ("subject_id", "time", "code", "numeric_value")  # text_value may be left out, as in MEDS
 
 
@@ -61,6 +65,9 @@ def _about(path: Path) -> dict[str, Any]:
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise CohortError("cohort.yaml must hold `key: value` lines, such as `horizon_days: 30`.")
+    for key in content:
+        if key not in ABOUT and (near := get_close_matches(str(key), ABOUT, n=1, cutoff=0.8)):
+            raise CohortError(f"cohort.yaml has the key '{key}': if it is meant as '{near[0]}', name it so.")
     horizon = content.get("horizon_days", 30)
     if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
         raise CohortError("cohort.yaml: horizon_days must be a whole number of days, 1 or more.")
@@ -99,8 +106,23 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise CohortError(f"{path.name} is separated by semicolons: export it again with commas.")
     if not isinstance(frame.index, pd.RangeIndex):
         raise CohortError(f"{path.name} is not a regular CSV: its rows have more cells than the header.")
+    _check_rows(path)
     stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
     return stripped
+
+
+def _check_rows(path: Path) -> None:
+    """pandas renames a doubled column, and fills a row that is too short."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, skipinitialspace=True)
+        names = [name.strip() for name in next(rows)]
+        short = [place for place, row in enumerate(rows, start=2) if row and len(row) < len(names)]
+    if doubled := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise CohortError(f"{path.name} has the column '{doubled[0]}' more than once: keep one of them.")
+    if short:
+        raise CohortError(
+            f"{path.name}, row {short[0]}: it has fewer cells than the header. Rows that are so: {len(short)}."
+        )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -131,13 +153,24 @@ def _event_columns_parquet(path: Path) -> list[str]:
         "subject_id": (pa.types.is_integer, "whole numbers"),
         "time": (lambda kind: pa.types.is_timestamp(kind) and kind.tz is None, "timestamps without a time zone"),
         "code": (_is_text, "text"),
-        "numeric_value": (lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind), "numbers"),
+        "numeric_value": (_is_number, "numbers"),
         "text_value": (lambda kind: _is_text(kind) or pa.types.is_null(kind), "text"),
     }
     for name in schema.names:
-        if name in wanted and not wanted[name][0](schema.field(name).type):
+        if name not in wanted or wanted[name][0](schema.field(name).type):
+            continue
+        if name != "text_value" or not _is_empty(path, name):
             raise CohortError(f"{path.name}: column {name} must hold {wanted[name][1]}.")
     return list(schema.names)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind))
+
+
+def _is_empty(path: Path, name: str) -> bool:
+    """Whether a column says nothing, whatever its type: pandas writes texts that are all missing as numbers."""
+    return bool(pd.isna(pq.read_table(path, columns=[name]).column(0).to_numpy()).all())
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -149,9 +182,14 @@ def _is_text(kind: pa.DataType) -> bool:
 def _event_columns_csv(path: Path) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return [name.strip() for name in next(csv.reader(file), [])]
+            names = [name.strip() for name in next(csv.reader(file), [])]
     except UnicodeDecodeError as error:
         raise CohortError(f"{path.name} is not UTF-8: export it again as 'CSV UTF-8'.") from error
+    if len(names) == 1 and ";" in names[0]:
+        raise CohortError(f"{path.name} is separated by semicolons: export it again with commas.")
+    if not names:
+        raise CohortError(f"{path.name} is empty: it needs a header line and one row an event.")
+    return names
 
 
 def _codes(path: Path) -> pd.DataFrame:
@@ -168,7 +206,20 @@ def _codes(path: Path) -> pd.DataFrame:
     unknown = sorted(set(frame["kind"]) - {"", *CODE_KINDS})
     if unknown:
         raise CohortError(f"codes.csv: '{unknown[0]}' is not a kind; it must be one of {', '.join(CODE_KINDS)}.")
+    _check_concepts(frame["concept"])
     return frame
+
+
+def _check_concepts(column: pd.Series) -> None:
+    """A name of the user's own groups codes; one that is almost ours is a slip, and would group nothing."""
+    for cell in column[column != ""].unique():
+        for name in re.split(r"[;| ]+", cell):
+            near = get_close_matches(name, concepts(), n=1, cutoff=0.85)
+            if near and name not in concepts():
+                raise CohortError(
+                    f"codes.csv has the concept '{name}': if it is meant as '{near[0]}', name it so; else choose "
+                    "a name that is less like it."
+                )
 
 
 def _features(folder: Path, study_ids: pd.Index) -> pd.DataFrame | None:
@@ -189,7 +240,20 @@ def _features(folder: Path, study_ids: pd.Index) -> pd.DataFrame | None:
             f"features.csv has {len(foreign)} rows of studies that studies.csv does not know: "
             "remove them or add the studies."
         )
-    return frame.apply(_number_or_text)
+    table = frame.apply(_number_or_text)
+    _check_numbers(table)
+    return table
+
+
+def _check_numbers(table: pd.DataFrame) -> None:
+    numbers = table.select_dtypes("number")
+    absurd = numbers.abs() > LARGEST
+    if absurd.any(axis=None):
+        column = absurd.columns[absurd.any()][0]
+        raise CohortError(
+            f"features.csv: column '{column}' has a number that is infinite or beyond {LARGEST:g} for "
+            f"{name_cases(table.index[absurd[column]])}: leave the cell empty where nothing is known."
+        )
 
 
 def _number_or_text(column: pd.Series) -> pd.Series:

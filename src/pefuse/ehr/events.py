@@ -24,12 +24,26 @@ from pefuse.machine import allowed_cores
 from pefuse.types import Cohort
 from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
 
-__all__ = ["EventsBefore", "last_of_each", "read_events_before"]
+__all__ = ["EventUse", "EventsBefore", "last_of_each", "read_events_before"]
 
 LARGEST = 1e12  # a measured number beyond this is not one
 
 _MEASURED = ("vital", "lab", "score")
 _TOLD = ("demographic", "arrival", "visit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventUse:
+    """How many events were of use, each count among those of the one before it; and of how many codes."""
+
+    events: int  # all that were read
+    of_patients: int  # of a patient of these studies
+    before: int  # strictly before an index time, or timeless
+    understood: int  # of a code whose meaning is known
+    implausible: int  # of `understood`, with a number that no human has in the stated unit: not used
+    codes: int  # that occur at all
+    codes_understood: int
+    codes_without_conversion: int  # measured in a unit that cannot become that of their concept: kept apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +56,7 @@ class EventsBefore:
     """
 
     meanings: tuple[CodeMeaning, ...]
+    use: EventUse
     latest: pd.DataFrame
     told: pd.DataFrame
 
@@ -65,10 +80,18 @@ def read_events_before(cohort: Cohort, study_ids: Sequence[str], *, memory_limit
         ]
         meanings = tuple(known for code in sorted(codes) if (known := meaning(code, declared)).kind)
         conversions = [_conversion(known) for known in meanings]
+        changes = [change or Conversion() for change in conversions]
         _add_studies(database, cohort, study_ids)
-        _add_codes(database, meanings, conversions)
+        _add_codes(database, meanings, changes)
         latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
-    return EventsBefore(meanings=meanings, latest=_converted(latest, conversions), told=told)
+        counts = database.sql(USE_SQL).fetchall()[0]
+    use = EventUse(
+        **dict(zip(("events", "of_patients", "before", "understood", "implausible"), counts, strict=True)),
+        codes=len(codes),
+        codes_understood=len(meanings),
+        codes_without_conversion=sum(change is None for change in conversions),
+    )
+    return EventsBefore(meanings=meanings, use=use, latest=_converted(latest, changes), told=told)
 
 
 def last_of_each(
@@ -111,6 +134,19 @@ ORDER BY ALL
 """
 
 
+USE_SQL = """
+SELECT count(*), count(last), count(*) FILTER (before), count(*) FILTER (before AND number IS NOT NULL),
+       count(*) FILTER (before AND NOT told AND NOT (CAST(numeric_value AS DOUBLE) BETWEEN low AND high))
+FROM (
+    SELECT events.*, patients.last, codes.*, last IS NOT NULL AND (time < last OR time IS NULL) AS before
+    FROM events
+    LEFT JOIN (SELECT patient_id, max(index_time) AS last FROM studies GROUP BY ALL) AS patients
+        ON events.subject_id = patients.patient_id
+    LEFT JOIN codes ON events.code = codes.code
+)
+"""
+
+
 @contextlib.contextmanager
 def _database(events: Path, memory_limit: str) -> Iterator[Any]:
     """An in-memory DuckDB with the view `events`, spilling to a folder that is gone afterwards."""
@@ -148,18 +184,34 @@ def _add_events(database: Any, path: Path) -> None:
     if path.suffix == ".parquet":
         relation = database.read_parquet(str(path))
     else:
-        kinds = {"subject_id": "BIGINT", "time": "TIMESTAMP", "code": "VARCHAR", "numeric_value": "DOUBLE"}
+        kinds = {"subject_id": "BIGINT", "code": "VARCHAR", "numeric_value": "DOUBLE"}
         with path.open(encoding="utf-8-sig") as file:
             names = [name.strip().strip('"') for name in file.readline().rstrip("\r\n").split(",")]
         # Every column is named with its type: nothing is guessed from the first rows.
         relation = database.read_csv(
             str(path), header=True, columns={name: kinds.get(name, "VARCHAR") for name in names}, delimiter=","
         )
-    text = "text_value" if "text_value" in relation.columns else "NULL"
+        _refuse_zones(relation)
+    types = dict(zip(relation.columns, map(str, relation.dtypes), strict=True))
+    text = "text_value" if types.get("text_value") == "VARCHAR" else "NULL"  # of another type: it is empty
     selected = (
         f"subject_id, CAST(time AS TIMESTAMP) AS time, code, numeric_value, CAST({text} AS VARCHAR) AS text_value"
     )
     relation.project(selected).create_view("events")
+
+
+def _refuse_zones(relation: Any) -> None:
+    """A time with an offset would be moved, or lose it: an event of after the scan could come before it."""
+    zoned = (
+        relation.filter(r"regexp_matches(time, '\d[ T]\d.*([Zz]|[+-]\d{2}:?(\d{2})?)\s*$')")
+        .count("*")
+        .fetchall()[0][0]
+    )
+    if zoned:
+        raise RecordError(
+            f"events.csv: {zoned} times have a time zone: write the hospital's local time without one, as in "
+            "studies.csv."
+        )
 
 
 def _add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> None:
@@ -192,11 +244,11 @@ def _add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequ
     database.sql("CREATE TABLE codes AS SELECT * REPLACE (CAST(code AS VARCHAR) AS code) FROM codes_frame")
 
 
-def _conversion(known: CodeMeaning) -> Conversion:
-    """To the unit of the concept; where no table says how, `extract` keeps the code as a feature of its own."""
+def _conversion(known: CodeMeaning) -> Conversion | None:
+    """To the unit of the concept; None where no table says how: the code stays a feature of its own."""
     if known.kind not in _MEASURED or not known.concepts:
         return Conversion()
-    return conversion(known.concepts[0], known.unit, concepts()[known.concepts[0]].unit) or Conversion()
+    return conversion(known.concepts[0], known.unit, concepts()[known.concepts[0]].unit)
 
 
 def _recorded_range(known: CodeMeaning, change: Conversion) -> tuple[float, float]:

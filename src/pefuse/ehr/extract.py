@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
-from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
+from pefuse.ehr.events import EventsBefore, EventUse, last_of_each, read_events_before
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.visits import visit_features
 from pefuse.errors import UsageError
@@ -80,9 +80,10 @@ def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_li
         return _from_table(cohort, ids)
     studies = cohort.studies.loc[ids]
     numbers, texts = [_age(studies), _hour(studies)], _study_texts(studies)
-    has_record = np.zeros(len(ids), dtype=bool)
+    has_record, use = np.zeros(len(ids), dtype=bool), None
     if cohort.events is not None and ids:
         events = read_events_before(cohort, ids, memory_limit=memory_limit)
+        use = events.use
         has_record[events.latest["study"].to_numpy(dtype=np.intp)] = True
         has_record[events.told["study"].to_numpy(dtype=np.intp)] = True
         index_times = studies["index_time"].to_numpy(dtype="datetime64[us]")
@@ -98,11 +99,15 @@ def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_li
         told_numbers, told_texts = _told(events, len(ids))
         numbers += told_numbers
         texts += told_texts
-    return _assembled(ids, numbers, texts, has_record)
+    return _assembled(ids, numbers, texts, has_record, use)
 
 
 def _assembled(
-    ids: Sequence[str], numbers: Sequence[_Entries], texts: Sequence[_Texts], has_record: NDArray[np.bool_]
+    ids: Sequence[str],
+    numbers: Sequence[_Entries],
+    texts: Sequence[_Texts],
+    has_record: NDArray[np.bool_],
+    use: EventUse | None = None,
 ) -> RawRecord:
     starts = np.cumsum([0, *(len(part.columns) for part in numbers)])
     places = np.concatenate([part.places + start for part, start in zip(numbers, starts, strict=False)])
@@ -115,6 +120,7 @@ def _assembled(
         values=csc_matrix((values, (rows, places)), shape=(len(ids), int(starts[-1]))),
         texts=np.array([text.values for text in texts], dtype=object).reshape(len(texts), len(ids)).T,
         has_record=has_record,
+        use=use,
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from pefuse.ehr.events import EventUse
 from pefuse.errors import UsageError
 from pefuse.types import FeatureColumn, FeatureFamily, FeatureKind
 
@@ -47,6 +48,7 @@ class RawRecord:
     values: csc_matrix
     texts: NDArray[np.object_]
     has_record: NDArray[np.bool_]
+    use: EventUse | None = None  # of a cohort with events
 
     def rows(self, study_ids: Sequence[str]) -> NDArray[np.intp]:
         """Row numbers of those studies.

@@ -25,6 +25,7 @@ from pefuse.report.figures import (
     validation_against_test,
 )
 from pefuse.report.names import published, sorted_models
+from pefuse.report.record_wording import record_sentence, record_warnings
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.run_folder import RunFolder
 from pefuse.report.tables import RATE_NAMES, format_estimate, format_number
@@ -110,6 +111,8 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         regrets={model.name: model.regret for model in results.models},
         ideals=[model for model in results.models if model.family == "ideal"],
         reference=next((model for model in results.models if model.name == results.reference), None),
+        record=record_sentence(run.cohort.get("record") or {}),
+        record_warnings=record_warnings(run.cohort.get("record") or {}),
         not_trained=not_trained(results),
         apart=apart_sentence(results),
         dropped=[drop_sentence(model) for model in dropped_models(results)],

@@ -12,6 +12,7 @@ __all__ = [
     "counted",
     "drop_sentence",
     "dropped_models",
+    "grouped",
     "limits",
     "not_trained",
     "without_paths",
@@ -31,7 +32,7 @@ def without_paths(text: str) -> str:
 
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 death`, `10 deaths`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}".replace(",", "\u202f")
+    return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
 
 
 def dropped_models(results: Results) -> list[ModelResult]:
@@ -65,6 +66,11 @@ def apart_sentence(results: Results) -> str:
         listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
         sentences.append(f"Judged on fewer studies, so not comparable with the other rows: {listed}.")
     return " ".join(sentences)
+
+
+def grouped(value: int) -> str:
+    """`12 345`, with narrow no-break spaces."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def limits(results: Results, *, seeds: int) -> list[str]:

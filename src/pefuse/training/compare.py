@@ -20,7 +20,7 @@ import pandas as pd
 
 from pefuse.cohort import make_folds
 from pefuse.ct import PreparedScans, prepare
-from pefuse.ehr import RawRecord, clinical_scores, extract
+from pefuse.ehr import RawRecord, check_useful, clinical_scores, extract, record_summary
 from pefuse.errors import IncompleteRunError, RunError, UsageError
 from pefuse.machine import allowed_cores, available_memory_bytes
 from pefuse.models.zoo import Row, with_needs
@@ -77,7 +77,7 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
     folds = make_folds(cohort, folds=config.folds, seed=config.fold_seed)
     rows = with_needs(config.models)
     scans = _scans(cohort, rows, config, progress)
-    record = extract(cohort) if any(row.record for row in rows) and _has_record(cohort) else None
+    record = _record(cohort, rows)
     data = GridData(
         run=out,
         config=config,
@@ -89,7 +89,7 @@ def compare(cohort: Cohort, *, out: Path, config: RunConfig, progress: Progress 
         fingerprint=_fingerprint(cohort, record, scans),
     )
     _claim(out, cohort, config)
-    _describe(out, cohort, folds, scans, rows)
+    _describe(out, cohort, folds, scans, record)
     log_event(
         out, "run started", preset=config.preset, models=len(rows), folds=len(folds), seeds=len(config.seeds)
     )
@@ -123,12 +123,27 @@ def _scans(
     if not any(row.scan for row in rows):
         return None
     if not cohort.studies["ct"].ne("").any():
-        raise UsageError("The cohort has no scans, but a chosen model takes them: choose others with `--models`.")
+        others = ",".join(row.name for row in rows if not row.scan)
+        raise UsageError(f"The cohort has no scans, but a chosen model takes them.{_choose(others)}")
     return prepare(cohort, grid=config.scan.grid, progress=progress)
 
 
-def _has_record(cohort: Cohort) -> bool:
-    return cohort.events is not None or cohort.features is not None
+def _record(cohort: Cohort, rows: Sequence[Row]) -> RawRecord | None:
+    if not any(row.record for row in rows):
+        return None
+    if cohort.events is None and cohort.features is None:
+        others = ",".join(row.name for row in rows if not row.record)
+        raise UsageError(
+            "The cohort has no record (events.parquet, events.csv or features.csv), but a chosen model takes it."
+            f"{_choose(others)}"
+        )
+    record = extract(cohort)
+    check_useful(record)
+    return record
+
+
+def _choose(others: str) -> str:
+    return f" Without it: `--models {others}`." if others else " Choose others with `--models`."
 
 
 def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> pd.DataFrame:
@@ -172,7 +187,7 @@ def _studies_digest(cohort: Cohort) -> str:
 
 
 def _describe(
-    out: Path, cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, rows: Sequence[Row]
+    out: Path, cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, record: RawRecord | None
 ) -> None:
     """What the report says of the cohort: counts only, nothing of a single patient but our study ids."""
     members = [
@@ -185,12 +200,12 @@ def _describe(
     quarantine = scans.quarantine if scans is not None else None
     columns = ["study_id", "step", "reason", "remedy"]
     _write_table(quarantine if quarantine is not None else pd.DataFrame(columns=columns), out / "quarantine.csv")
-    write_json(out / "cohort.json", _cohort_summary(cohort, folds, scans, rows))
+    write_json(out / "cohort.json", _cohort_summary(cohort, folds, scans, record))
     _copy_truth(cohort, out)
 
 
 def _cohort_summary(
-    cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, rows: Sequence[Row]
+    cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, record: RawRecord | None
 ) -> dict[str, Any]:
     studies = cohort.studies
     labelled = studies[studies["label"].notna()]
@@ -221,6 +236,7 @@ def _cohort_summary(
         "by_split": {name: counts(table) for name, table in split_of.items()},
         "by_year": {str(year): counts(table) for year, table in labelled.groupby("year")},
         "folds": len(folds),
+        "record": record_summary(record) if record is not None else None,
         "flow": flow,
     }
 

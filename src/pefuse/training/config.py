@@ -8,6 +8,7 @@ What neither the text nor the code fixes is ours; the reason stands beside the v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,11 +152,32 @@ def resolve_config(preset: str = "paper", *, file: Path | None = None, overrides
     try:
         return RunConfig.model_validate({**settings, "preset": preset})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "config"
-        raise UsageError(
-            f"Setting {where}: {first['msg']}. `config.yaml` of any run shows all settings."
-        ) from error
+        raise UsageError(_explained(error)) from error
+
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+
+
+def _explained(error: ValidationError) -> str:
+    """The first fault in our words: an unknown name and the nearest one, else what was given."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] in _UNKNOWN:
+        known = _names_at(first["loc"][:-1])
+        near = get_close_matches(str(first["loc"][-1]), known, n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        return f"There is no setting {where}. {meant}Known there: {', '.join(known)}."
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    given = f" (given: {first['input']!r})" if isinstance(first["input"], str | int | float) else ""
+    return f"Setting {where or 'as a whole'}: {reason[:1].lower()}{reason[1:]}{given}."
+
+
+def _names_at(path: Sequence[int | str]) -> list[str]:
+    """The names of the settings that stand in a part of the config."""
+    part: Any = RunConfig(preset="paper", intermediate=Intermediate(end_to_end=LoopConfig())).model_dump()
+    for name in path:
+        part = part.get(name, {}) if isinstance(part, Mapping) else {}
+    return sorted(str(name) for name in part) if isinstance(part, Mapping) else []
 
 
 def _read_yaml(read_text: Callable[[str], str]) -> dict[str, Any]:
