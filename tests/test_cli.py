@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from pefuse.cli import learn
 from pefuse.cli.door import run
 from pefuse.cli.failure import explain_failure
 from pefuse.cli.output import print_json
 from pefuse.cli.progress import ProgressLines
 from pefuse.errors import CohortError
+from pefuse.models import ZOO
 
 VERBS = ("demo", "simulate", "prepare", "compare", "fit", "report", "doctor")
 
@@ -274,6 +276,16 @@ def test_progress_in_a_log_is_one_line_at_the_end_of_each_task(capsys: pytest.Ca
 def hear_ctrl_c() -> None:
     """A shell starts background jobs, this test run among them, deaf to SIGINT, and children inherit it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_help_names_every_model():
+    assert learn.MODELS.split(", ") == list(ZOO)
+
+
+def test_a_size_and_full_size_contradict_each_other(pefuse):
+    outcome = pefuse("simulate", "cohort", "--full-size", "--matrix", "64")
+    assert outcome.status == 1
+    assert "leave out --matrix and --slices" in outcome.error_lines[0]
 
 
 @pytest.mark.slow

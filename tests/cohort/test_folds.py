@@ -179,7 +179,7 @@ def test_one_class_is_refused(load, many_studies):
 def test_a_test_year_of_one_class_is_refused(load, many_studies):
     rows = many_studies(60, 20, [2015, 2016])
     rows = [{**row, "died": 0 if row["index_time"].startswith("2016") else row["died"]} for row in rows]
-    with pytest.raises(CohortError, match="The test set has 0 deaths among 30 studies"):
+    with pytest.raises(CohortError, match=r"The test set has 0 deaths among 30 studies.*Choose another test set"):
         make_folds(load(rows))
 
 
@@ -189,3 +189,13 @@ def test_wrong_arguments_are_the_users_error(load, many_studies):
         make_folds(cohort, folds=0)
     with pytest.raises(UsageError, match="does not have study nobody"):
         make_folds(cohort, studies=["s000", "nobody"])
+
+
+def test_follow_up_that_is_too_short_for_all_is_named(load, many_studies):
+    rows = [
+        {key: value for key, value in row.items() if key != "died"}
+        | {"death_time": "", "last_follow_up": row["index_time"]}
+        for row in many_studies(8, 2, [2015, 2016])
+    ]
+    with pytest.raises(CohortError, match="no patient was followed up for long enough"):
+        make_folds(load(rows))

@@ -173,6 +173,21 @@ def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
     assert changed == {name for name in stamp if name.startswith("intermediate")}
 
 
+def test_a_run_of_other_settings_that_is_stopped_leaves_no_results_of_the_first(cohort, tmp_path):
+    """Else the old numbers would stand beside the new settings."""
+    compare(cohort, out=tmp_path / "run", config=quick("models=[pesi]"))
+
+    def stop(what, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(cohort, out=tmp_path / "run", config=quick("models=[pesi, spesi]"), progress=stop)
+    assert not (tmp_path / "run" / "predictions.csv").exists()
+    assert "spesi" in (tmp_path / "run" / "config.yaml").read_text()
+    compare(cohort, out=tmp_path / "run", config=quick("models=[pesi]"))
+    assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi"}
+
+
 @pytest.mark.slow
 def test_the_cohorts_scores_are_passed_through_untouched(run):
     table = run.predictions.table

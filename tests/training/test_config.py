@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -73,3 +75,21 @@ def test_a_file_that_is_no_mapping_is_refused(content, tmp_path):
     file.write_text(content)
     with pytest.raises(UsageError, match="YAML"):
         resolve_config(file=file)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sanet.loop.epoch=3", "There is no setting sanet.loop.epoch. Did you mean epochs? Known there: "),
+        (
+            "intermediate.end_to_end.epoch=3",
+            "There is no setting intermediate.end_to_end.epoch. Did you mean epochs?",
+        ),
+        ("presett=demo", "There is no setting presett. Did you mean preset?"),
+        ("folds=0", "Setting folds: input should be greater than or equal to 1 (given: 0)."),
+        ("scan.window_hu=[500, -200]", "Setting scan.window_hu: the lower end must be below the upper end."),
+    ],
+)
+def test_a_slip_is_answered_with_what_is_meant_or_needed(override, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        resolve_config("demo", overrides=[override])

@@ -10,6 +10,7 @@ import typer
 from pefuse.cli.options import CohortFolder, Debug, Jobs, Json, Seed
 from pefuse.cli.output import print_json, print_lines
 from pefuse.cli.progress import show_progress
+from pefuse.errors import UsageError
 
 __all__ = ["prepare", "simulate"]
 
@@ -44,6 +45,10 @@ def simulate(
         "shortcut": shortcut,
         "seed": seed,
     }
+    if full_size and (matrix is not None or slices is not None):
+        raise UsageError(
+            "--full-size sets the scans' size: leave out --matrix and --slices, or leave out --full-size."
+        )
     config = SimulationConfig(**{name: value for name, value in given.items() if value is not None})
     with show_progress() as progress:
         simulate_cohort(out, config=config, jobs=jobs, progress=progress)
@@ -73,6 +78,9 @@ def prepare(
     if json:
         print_json({"prepared": prepared, "quarantined": quarantined, "folder": str(scans.folder)})
     else:
+        if not prepared + quarantined:
+            print_lines("The cohort has no scans: the column ct of studies.csv is empty.")
+            return
         print_lines(f"{scans.folder}: {prepared} scans prepared, {quarantined} in quarantine.")
         if quarantined:
             print_lines(f"Why, and what to do: {scans.folder / 'quarantine.csv'}")

@@ -26,7 +26,7 @@ class Failure:
     def stopped(cls) -> Failure:
         """Ctrl-C."""
         return cls(
-            line="Stopped. Nothing half-written was left; run the same command again to go on.",
+            line="Stopped. Nothing half-written was left; what is finished is kept for the same command.",
             status=130,
             traceback=False,
         )

@@ -15,7 +15,13 @@ from pefuse.errors import IncompleteRunError, UsageError
 if TYPE_CHECKING:
     from pefuse.training import RunConfig
 
-__all__ = ["compare", "fit"]
+__all__ = ["MODELS", "compare", "fit"]
+
+# As in models/zoo.py, which is too slow to import for a help text.
+MODELS = (
+    "pesi, spesi, xgboost, tabnet, sanet, late-average, intermediate-sanet, intermediate-sanet-none, "
+    "intermediate-sanet-pca, intermediate-sanet-bilinear"
+)
 
 
 def compare(
@@ -23,7 +29,7 @@ def compare(
     out: RunFolder,
     preset: Preset = "paper",
     models: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Models to compare; those of Table 1.")
+        str | None, typer.Option(metavar="A,B,…", help=f"Of {MODELS}; those of Table 1 if not given.")
     ] = None,
     folds: Folds = None,
     seeds: Annotated[
@@ -47,7 +53,7 @@ def compare(
 def fit(
     cohort: CohortFolder,
     out: RunFolder,
-    model: Annotated[str, typer.Option(help="Model, such as intermediate-sanet.", show_default=False)],
+    model: Annotated[str, typer.Option(help=f"One of {MODELS}.", show_default=False)],
     preset: Preset = "paper",
     folds: Folds = None,
     seed: Seed = None,

@@ -54,7 +54,7 @@ Preset = Annotated[
     ),
 ]
 Folds = Annotated[int | None, typer.Option(help="Folds for cross-validation; the preset's if not given.", min=1)]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random; the preset's if not given.", min=0)]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random; 0 if not given.", min=0)]
 Jobs = Annotated[int | None, typer.Option(help="Studies handled at once; all allowed cores if not given.", min=1)]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings over the preset's.")

@@ -50,7 +50,8 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     }
     if json:
         rows = table_rows(table1(run))
-        print_json({"run": str(run), "report": str(page), "seconds": seconds, **about, "table1": rows})
+        took = {} if seconds is None else {"seconds": seconds}
+        print_json({"run": str(run), "report": str(page), **took, **about, "table1": rows})
         return
     died = f"{results.test_studies} test studies, {results.test_deaths} deaths within {results.horizon_days} days"
     print_table(table1_readable(run), title=f"Table 1: {died}")

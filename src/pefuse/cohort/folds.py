@@ -41,7 +41,7 @@ def make_folds(
         raise UsageError(f"folds is {folds}: it must be 1 or more.")
     table = _labelled(cohort, studies)
     test, rest = _given_test(table) if (table["split"] != "").any() else _latest_year(table)
-    _need_both_classes(test, "The test set")
+    _need_both_classes(test, "The test set", _OTHER_TEST)
     if (rest["split"] == "validation").any():
         parts = [(rest[rest["split"] == "train"], rest[rest["split"] == "validation"])]
     elif folds == 1:
@@ -61,6 +61,11 @@ def _labelled(cohort: Cohort, studies: Sequence[str] | None) -> pd.DataFrame:
             raise UsageError(f"The cohort does not have {name_cases(unknown)}.")
         table = table.loc[sorted(set(studies))]
     table = table[table["label"].notna()].sort_index()
+    if table.empty:
+        raise CohortError(
+            "The outcome of no study is known at the horizon: no patient was followed up for long enough, or "
+            "horizon_days in cohort.yaml is too long."
+        )
     if table["label"].nunique() < 2:
         raise CohortError(
             f"All {len(table)} studies with a known outcome have the same one: "
@@ -136,10 +141,13 @@ def _fold(
     return Fold(index=number, train=ids(train), validation=ids(validation), test=ids(test))
 
 
-def _need_both_classes(part: pd.DataFrame, called: str) -> None:
+_OTHER_FOLDS = "Use fewer folds or another seed (`--set fold_seed=1`)."
+_OTHER_TEST = "Choose another test set: give studies.csv a column split with train and test."
+
+
+def _need_both_classes(part: pd.DataFrame, called: str, remedy: str = _OTHER_FOLDS) -> None:
     deaths = int(part["label"].sum())
     if deaths == 0 or deaths == len(part):
         raise CohortError(
-            f"{called} has {deaths} deaths among {len(part)} studies: it needs both deaths and survivors. "
-            "Use fewer folds, another seed, or a column split in studies.csv."
+            f"{called} has {deaths} deaths among {len(part)} studies: it needs both deaths and survivors. {remedy}"
         )

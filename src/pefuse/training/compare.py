@@ -179,7 +179,12 @@ def _claim(out: Path, cohort: Cohort, config: RunConfig) -> None:
         if known.get("studies_digest") != _studies_digest(cohort):
             raise UsageError("The output folder holds a run of another cohort: name a new one.")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "config.yaml", config.to_yaml())
+    settings, written = config.to_yaml(), out / "config.yaml"
+    if written.exists() and written.read_text(encoding="utf-8") != settings:
+        # Results of other settings must not stand beside this config, should this run be stopped half-way.
+        for name in ("predictions.csv", "results.json", "report.html"):
+            (out / name).unlink(missing_ok=True)
+    write_text(written, settings)
 
 
 def _studies_digest(cohort: Cohort) -> str:
