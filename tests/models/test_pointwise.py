@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pefuse.models.pointwise import PointwiseConv3d
+from pefuse.models.pointwise import HalvingPool3d, PointwiseConv3d
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
@@ -33,3 +33,16 @@ def test_equals_torchs_convolution_in_value_gradient_and_layout(layout: torch.me
 
 def test_a_map_of_one_voxel_keeps_its_shape() -> None:
     assert PointwiseConv3d(4, 6)(torch.randn(2, 4, 1, 1, 1)).shape == (2, 6, 1, 1, 1)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_halving_is_average_pooling_in_the_layout_of_its_input(layout):
+    x = torch.randn(2, 5, 4, 7, 6).contiguous(memory_format=layout).requires_grad_()
+    pooled = HalvingPool3d()(x)
+    pooled.square().sum().backward()
+    expected = torch.nn.functional.avg_pool3d(x.detach(), 2)
+
+    assert torch.equal(pooled, expected)
+    assert pooled.is_contiguous(memory_format=layout)
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad[:, :, 0, 0, 0], expected[:, :, 0, 0, 0] / 4)

@@ -196,3 +196,19 @@ def test_recomputing_changes_memory_and_nothing_else():
 def test_impossible_options_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         SANetConfig(**changes)
+
+
+def test_every_map_keeps_the_channels_last():
+    """One layer that gives the layout up makes all after it slow, and nothing else would tell."""
+    network = SANet(SANetConfig.demo()).train().to(memory_format=torch.channels_last_3d)
+    lost = []
+
+    def note(module, inputs, output):
+        if output.dim() == 5 and not output.is_contiguous(memory_format=torch.channels_last_3d):
+            lost.append(type(module).__name__)
+
+    for module in network.modules():
+        if not list(module.children()):
+            module.register_forward_hook(note)
+    network(torch.randn(2, 1, 32, 32, 32).contiguous(memory_format=torch.channels_last_3d))
+    assert lost == []

@@ -17,7 +17,7 @@ from torch.nn import functional
 from pefuse.errors import UsageError
 from pefuse.models.attention3d import SANET_ATTENTION, ResidualAttention
 from pefuse.models.config import ModelConfig
-from pefuse.models.pointwise import PointwiseConv3d
+from pefuse.models.pointwise import HalvingPool3d, PointwiseConv3d
 from pefuse.models.recompute import recomputed
 
 __all__ = ["SANet", "SANetConfig", "SANetOutput"]
@@ -203,7 +203,7 @@ class Transition(nn.Sequential):
             nn.BatchNorm3d(channels),
             nn.ReLU(inplace=True),
             PointwiseConv3d(channels, channels // 2),
-            nn.AvgPool3d(2),
+            HalvingPool3d(),
         )
 
 

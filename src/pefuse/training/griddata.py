@@ -18,7 +18,7 @@ from pefuse.types import Fold
 __all__ = ["SETTINGS", "GridData", "cell_digest", "cell_needs"]
 
 # Raised when a cell keeps something that older ones lack, or is computed otherwise: those are then trained again.
-CELL_FORM = 2
+CELL_FORM = 3
 
 # The parts of a run's settings that decide what a kind of model learns.
 SETTINGS = {
