@@ -34,7 +34,7 @@ def record_warnings(record: Mapping[str, Any]) -> list[str]:
     if unknown > 0.1 * record["studies"]:
         warnings.append(
             f"Nothing is recorded before the scan of {unknown} of {grouped(record['studies'])} studies, and "
-            " models of the record see an empty row there: are the ids and times right?"
+            "models of the record see an empty row there: are the ids and times right?"
         )
     return warnings + (_of_events(record) if "events" in record else [])
 

@@ -65,7 +65,7 @@ class FoldData:
             )
             if not enough:
                 found = (
-                    f"Of {len(getattr(self.fold, split))} {split} studies, {len(ids)} have {what}, {deaths} died"
+                    f"Of {len(getattr(self.fold, split))} {split} studies, {len(ids)} have {what}, {deaths} of them died"
                 )
                 lookup = ": quarantine.csv says which scans were left out and why" if scan else ""
                 raise RunError(f"{found}; {needed} at least is needed{lookup}.")
