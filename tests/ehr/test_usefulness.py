@@ -103,3 +103,21 @@ def test_local_times_of_any_precision_are_read(make_cohort, time):
     cohort = make_cohort([(1, BEFORE, "LAB//lactate", 2.0)], as_csv=True)
     (cohort.folder / "events.csv").write_text(f"subject_id,time,code,numeric_value\n1,{time},LAB//lactate,2.0\n")
     assert record_summary(extract(cohort))["understood"] == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,2018-01-01,LAB//lactate,high", "events, row 3, column numeric_value is not of its type"),
+        ("one,2018-01-01,LAB//lactate,1", "events, row 3, column subject_id is not of its type"),
+        ("1,01.02.2018,LAB//lactate,1", "events, row 3, column time is not of its type"),
+        ("1,2018-01-01", "events.* is damaged or not of the contract's form"),
+    ],
+)
+def test_a_bad_row_is_named_without_what_stands_in_it(make_cohort, row, message):
+    cohort = make_cohort([(1, BEFORE, "LAB//lactate", 2.0)], as_csv=True)
+    header = "subject_id,time,code,numeric_value"
+    (cohort.folder / "events.csv").write_text(f"{header}\n1,2018-01-01,LAB//lactate,1\n{row}\n")
+    with pytest.raises(RecordError, match=message) as caught:
+        extract(cohort)
+    assert "lactate" not in str(caught.value)

@@ -258,8 +258,8 @@ def test_too_few_usable_scans_cost_the_models_that_take_them_and_nothing_else(co
         compare(load_cohort(folder), out=tmp_path / "run", config=quick("models=[pesi, late-average]"))
 
     assert re.search(
-        r"2 of 4 models .* sanet, fold 0: Of \d+ train studies, \d have a usable scan, \d of them died; one death and one "
-        r"survivor at least is needed: quarantine.csv",
+        r"2 of 4 models .* sanet, fold 0: Of \d+ train studies, \d have a usable scan, \d of them died; "
+        r"one death and one survivor at least is needed: quarantine.csv",
         str(caught.value),
     )
     assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi", "tabnet"}

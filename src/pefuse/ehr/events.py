@@ -170,14 +170,22 @@ def _database(events: Path, memory_limit: str) -> Iterator[Any]:
                 raise RecordError(f"The events do not fit into {memory_limit}: allow more memory.") from error
             except duckdb.ConversionException as error:
                 raise RecordError(
-                    "events: a subject_id, time or numeric_value is not of its type: a whole number, a time "
-                    "in ISO 8601, a number. Text belongs into text_value."
+                    f"{_place(error)} is not of its type: subject_id is a whole number, time is in ISO 8601, "
+                    "numeric_value is a number. Text belongs into text_value."
                 ) from error
             except (duckdb.InvalidInputException, duckdb.IOException) as error:
                 raise RecordError(
-                    "events: the file is damaged or not of the contract's form; write it again "
-                    "(see docs/cohort-format.md)."
+                    f"{_place(error)} is damaged or not of the contract's form, such as a row with too few or too "
+                    "many cells; write it again (see docs/cohort-format.md)."
                 ) from error
+
+
+def _place(error: Exception) -> str:
+    """Where in the events an error of DuckDB lies. Nothing else of its text is shown: it quotes the row."""
+    row = re.search(r"CSV Error on Line: (\d+)", str(error))
+    column = re.search(r'converting column "(\w+)"', str(error))
+    parts = ["events", f"row {row[1]}" if row else "", f"column {column[1]}" if column else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def _add_events(database: Any, path: Path) -> None:

@@ -14,13 +14,13 @@ def record_sentence(record: Mapping[str, Any]) -> str:
     """How much of the record was of use; "" where nothing is told."""
     if not record:
         return ""
-    known = f"Of {record['with_record']} of {counted(record['studies'], 'study', 'studies')} anything is recorded"
+    known = f"{record['with_record']} of {counted(record['studies'], 'study', 'studies')}"
     if "events" not in record:
-        return f"{known}."
+        return f"There is a row of features for {known}."
     return (
-        f"{known} before the scan. Of {counted(record['events'], 'event')}, {grouped(record['of_patients'])} are "
-        f"of these patients, {grouped(record['before'])} of those lie before a scan, and "
-        f"{grouped(record['understood'])} of those have a code whose meaning is known "
+        f"Something is recorded before the scan of {known}. Of {counted(record['events'], 'event')}, "
+        f"{grouped(record['of_patients'])} are of these patients, {grouped(record['before'])} of those lie before "
+        f"a scan, and {grouped(record['understood'])} of those have a code whose meaning is known "
         f"({record['codes_understood']} of {counted(record['codes'], 'code')})."
     )
 

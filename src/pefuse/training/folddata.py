@@ -64,9 +64,8 @@ class FoldData:
                 ("one", bool(ids)) if split == "test" else ("one death and one survivor", 0 < deaths < len(ids))
             )
             if not enough:
-                found = (
-                    f"Of {len(getattr(self.fold, split))} {split} studies, {len(ids)} have {what}, {deaths} of them died"
-                )
+                whole = len(getattr(self.fold, split))
+                found = f"Of {whole} {split} studies, {len(ids)} have {what}, {deaths} of them died"
                 lookup = ": quarantine.csv says which scans were left out and why" if scan else ""
                 raise RunError(f"{found}; {needed} at least is needed{lookup}.")
 

@@ -22,7 +22,7 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
     intervals = [wilson_interval(int(d), int(n)) for d, n in zip(bins.deaths, bins.cases, strict=True)]
     low, high = np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
     title = model_name(scores.name).label
-    with new_figure(3.2, 3.2, margins_in=(0.48, 0.1, 0.48, 0.28)) as figure:
+    with new_figure(3.2, 3.4, margins_in=(0.48, 0.1, 0.68, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
@@ -31,7 +31,10 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
         axes.plot(bins.mean_risk, bins.death_share, "o", color=INK, markersize=4)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
         axes.set(xlabel="predicted risk", ylabel="share that died")
-        axes.text(0.03, 0.97, _figures_in_words(judgement), transform=axes.transAxes, va="top", fontsize=7.5)
+        # Under the panel: a curve may be anywhere in it.
+        axes.text(
+            0.5, -0.22, _figures_in_words(judgement), transform=axes.transAxes, ha="center", va="top", fontsize=7.5
+        )
         numbers = pd.concat(
             [
                 pd.DataFrame({"kind": "smoothed", "risk": smooth_risk, "share": smooth_share}),
@@ -119,4 +122,4 @@ def _edges(values: np.ndarray, bins: int) -> np.ndarray:
 def _figures_in_words(judgement: Judgement) -> str:
     calibration = judgement.calibration
     slope = "cannot be told" if calibration.slope is None else f"{calibration.slope:.2f}".replace("-", "−")
-    return f"slope {slope}\nBrier {calibration.brier:.3f}\nECE {calibration.expected_error:.3f}"
+    return f"slope {slope}, Brier {calibration.brier:.3f}, ECE {calibration.expected_error:.3f}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from pefuse.report.figures.style import DIED, FAINT, INK, Plot, bare_axes, new_figure, plot_of
 
@@ -27,6 +28,7 @@ def studies_by_year(by_year: Mapping[str, Mapping[str, Any]]) -> Plot | None:
         for place, (count, died) in enumerate(zip(studies, deaths, strict=True)):
             axes.text(place, count, f"{count} / {died}", ha="center", va="bottom", color=INK, fontsize=7)
         axes.margins(y=0.12)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
         return plot_of(
             figure,

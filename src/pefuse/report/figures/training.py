@@ -17,7 +17,7 @@ __all__ = ["training_panel"]
 def training_panel(model: str, cells: Sequence[Cell]) -> Plot:
     """One model's training in all its cells; a dot marks the epoch whose weights were kept."""
     title = model_name(model).label
-    with new_figure(3.2, 3.6, margins_in=(0.52, 0.1, 0.48, 0.28)) as figure:
+    with new_figure(3.2, 3.8, margins_in=(0.52, 0.1, 0.7, 0.28)) as figure:
         above, below = figure.subplots(2, 1, sharex=True)
         for axes in (above, below):
             bare_axes(axes)
@@ -25,18 +25,21 @@ def training_panel(model: str, cells: Sequence[Cell]) -> Plot:
             history = cell.history
             if history is None:
                 continue
-            above.plot(history["epoch"], history["train_loss"], color=MUTED, linewidth=0.8)
-            above.plot(history["epoch"], history["validation_loss"], color=DIED, linewidth=0.9)
+            point = "." if len(history) == 1 else ""  # a line of one epoch would be invisible
+            above.plot(history["epoch"], history["train_loss"], point, color=MUTED, linewidth=0.8)
+            above.plot(history["epoch"], history["validation_loss"], point, color=DIED, linewidth=0.9)
             below.plot(history["epoch"], history["validation_auc"], color=SURVIVED, linewidth=0.9)
             kept = history[history["epoch"] == cell.best_epoch]
             below.plot(kept["epoch"], kept["validation_auc"], "o", color=SURVIVED, markersize=3.5)
         above.set(title=title, ylabel="loss")
-        above.legend(
+        below.legend(  # under the panel: the curves may be anywhere in it
             handles=[
                 Line2D([], [], color=MUTED, label="training"),
                 Line2D([], [], color=DIED, label="validation"),
             ],
-            loc="upper right",
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.3),
+            ncols=2,
         )
         below.set(xlabel="epoch", ylabel="validation AUC", ylim=(min(0.45, below.get_ylim()[0]), 1.02))
         below.xaxis.get_major_locator().set_params(integer=True)
