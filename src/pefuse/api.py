@@ -54,7 +54,11 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Train several models (those of Table 1 if none is named) on the same folds; else as `fit`."""
+    """Train several models (those of Table 1 if none is named) on the same folds; else as `fit`.
+
+    Raises:
+        IncompleteRunError: some models could not be trained; the results of the others lie in `out`.
+    """
     chosen = dict(settings or {})
     if models is not None:
         chosen["models"] = list(models)

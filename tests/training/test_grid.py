@@ -1,16 +1,10 @@
-"""The grid of a run: in which order cells are trained, what a failed one costs, and what a killed run leaves."""
+"""The grid of a run: in which order cells are trained, and what a failed one costs."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 from pefuse import workers
@@ -115,49 +109,3 @@ def test_models_that_start_from_a_failed_one_are_named_as_lost_with_it(tmp_path)
     ]
     assert str(error).startswith("3 of 5 models could not be trained, the others are reported. sanet, fold 1: No")
     assert str(error.__cause__) == "line 7"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_workers_end_with_a_run_that_is_killed(toy_cohort: Path, tmp_path: Path) -> None:
-    """By `kill -9`, so that the run cannot tell them; each would hold its memory until the machine restarts."""
-    settings = ["--set", "folds=2", "--set", "tabnet.loop.epochs=1000000", "--set", "tabnet.loop.patience=1000000"]
-    command = [sys.executable, "-m", "pefuse", "compare", toy_cohort, "--out", "run", "--preset", "demo"]
-    run = subprocess.Popen(
-        [*command, "--models", "pesi,tabnet", *settings],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    children: list[psutil.Process] = []
-    try:
-        # A score's cell is there at once, TabNet's never: now the workers are at work.
-        began = within(240, lambda: any(tmp_path.glob("run/cells/pesi*/manifest.json")) or run.poll() is not None)
-        assert began
-        assert run.poll() is None
-        children = psutil.Process(run.pid).children(recursive=True)
-        assert children
-        run.kill()
-        run.wait()
-
-        assert within(30, lambda: not any(map(at_work, children)))
-    finally:
-        for process in [child for child in children if at_work(child)]:
-            process.kill()
-
-
-def within(seconds: float, happened: Callable[[], bool]) -> bool:
-    until = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def at_work(process: psutil.Process) -> bool:
-    """One that ended and waits to be collected is not."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

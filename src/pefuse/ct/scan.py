@@ -60,7 +60,11 @@ def plan_scan(path: Path) -> ScanPlan:
         return _refused(path, ScanReadError("There is nothing at the scan's path.", remedy=_CORRECT_PATH))
     if not path.is_dir():
         return _refused(
-            path, ScanReadError("The scan is no folder and no NIfTI, NRRD or MHA file.", remedy=_CORRECT_PATH)
+            path,
+            ScanReadError(
+                "The scan is a single file and no NIfTI, NRRD or MHA: of DICOM, its folder is needed.",
+                remedy=_CORRECT_PATH,
+            ),
         )
     headers, others = read_headers(find_files(path))
     try:
