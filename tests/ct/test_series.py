@@ -168,7 +168,7 @@ def test_a_path_that_does_not_exist_is_refused_without_being_named(tmp_path):
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "scan.txt").write_text("nothing")
-    with pytest.raises(ScanReadError, match="no folder"):
+    with pytest.raises(ScanReadError, match="single file and no NIfTI"):
         read_scan(tmp_path / "scan.txt")
 
 

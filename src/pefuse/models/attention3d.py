@@ -122,7 +122,10 @@ def _units(channels: int, number: int) -> nn.Sequential:
 
 
 def _resized_like(x: Tensor, target: Tensor) -> Tensor:
-    """`x` on the grid of `target`, trilinear. Sizes follow the tensors, so any scan size works."""
+    """`x` on the grid and in the layout of `target`, trilinear. Any size works."""
     if x.shape[2:] == target.shape[2:]:
         return x.clone()  # the caller adds in place
-    return functional.interpolate(x, size=target.shape[2:], mode="trilinear", align_corners=False)
+    resized = functional.interpolate(x, size=target.shape[2:], mode="trilinear", align_corners=False)
+    # A map of one voxel has no layout of its own to pass on; torch then takes channels first.
+    last = target.is_contiguous(memory_format=torch.channels_last_3d)
+    return resized.contiguous(memory_format=torch.channels_last_3d) if last else resized
