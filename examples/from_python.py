@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
         ["xgboost", "intermediate-sanet"],
         out=folder / "run",
         preset="demo",
-        settings={"folds": 2, "sanet.loop.epochs": 3, "tabnet.loop.epochs": 10, "intermediate.loop.epochs": 10},
+        settings={"folds": 2, "sanet.loop.epochs": 3, "tabnet.loop.epochs": 10, "fusion.loop.epochs": 10},
     )
     print(run.predictions.table.groupby(["model", "split"]).size())
     print(pefuse.evaluate(run.predictions).round(2))

@@ -27,6 +27,7 @@ def fit(
     out: str | Path,
     preset: str = "paper",
     settings: Mapping[str, Any] | None = None,
+    pretrained: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train one model, and what it starts from, on every fold; resumes where it stopped.
@@ -37,12 +38,20 @@ def fit(
         out: folder of the run.
         preset: "paper", "released" or "demo".
         settings: over the preset, such as `{"folds": 3, "sanet.loop.epochs": 20}`.
+        pretrained: weights that the Swin encoder starts from, MONAI's model_swinvit.pt.
         progress: called as `progress(what, done, total)`.
 
     Raises:
         PefuseError: an unknown name, or a cohort that cannot be used.
     """
-    return fit_model(cohort, model, out=Path(out), config=_config(preset, settings), progress=progress)
+    return fit_model(
+        cohort,
+        model,
+        out=Path(out),
+        config=_config(preset, settings),
+        pretrained=Path(pretrained) if pretrained is not None else None,
+        progress=progress,
+    )
 
 
 def compare(
@@ -51,18 +60,28 @@ def compare(
     *,
     out: str | Path,
     preset: str = "paper",
+    ablations: bool = False,
     settings: Mapping[str, Any] | None = None,
+    pretrained: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train several models (those of Table 1 if none is named) on the same folds; else as `fit`.
 
+    `ablations` adds the rows of Table 3: other heads, reductions and widths of the intermediate fusion.
+
     Raises:
         IncompleteRunError: some models could not be trained; the results of the others lie in `out`.
     """
-    chosen = dict(settings or {})
+    chosen = {**(settings or {}), "ablations": ablations}
     if models is not None:
         chosen["models"] = list(models)
-    return compare_models(cohort, out=Path(out), config=_config(preset, chosen), progress=progress)
+    return compare_models(
+        cohort,
+        out=Path(out),
+        config=_config(preset, chosen),
+        pretrained=Path(pretrained) if pretrained is not None else None,
+        progress=progress,
+    )
 
 
 def evaluate(predictions: Predictions) -> pd.DataFrame:

@@ -11,10 +11,12 @@ from safetensors.torch import load, save
 from pefuse.errors import UsageError
 from pefuse.models.bilinear import BilinearAttention, BilinearConfig
 from pefuse.models.boosting import BoostedTreesConfig
+from pefuse.models.bottleneck import BottleneckConfig
 from pefuse.models.config import config_from_json, config_to_json
-from pefuse.models.fusion import IntermediateConfig
-from pefuse.models.reduction import PcaConfig
+from pefuse.models.fusion import VectorFusionConfig
+from pefuse.models.reduction import ReductionConfig
 from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.swin import SwinConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
 
 CONFIGS = [
@@ -23,13 +25,14 @@ CONFIGS = [
     SANetConfig.demo(recompute=True),
     TabNetConfig.released_encoder(12, categorical=((1, 3, 2), (4, 2, 1))),
     BilinearConfig.released(),
-    IntermediateConfig(
+    VectorFusionConfig(
         reduction="bilinear",
         bilinear=BilinearConfig(image_dim=64, ehr_dim=64, glimpses=2),
-        head=TabNetConfig(input_dim=64, normalisation="frozen"),
+        tabnet=TabNetConfig(input_dim=64, normalisation="frozen"),
     ),
-    PcaConfig(components=0.9),
-    PcaConfig(components=7),
+    VectorFusionConfig(reduction="nmf", fitted=ReductionConfig(components=7, shift=False), head="cnn1d"),
+    SwinConfig.released(),
+    BottleneckConfig(readout="mean"),
     BoostedTreesConfig(positive_weight=3.0),
 ]
 
@@ -49,7 +52,7 @@ def test_config_comes_back_from_json(config):
         (SANetConfig, {"growth": "wide"}, "growth"),
         (TabNetConfig, {"input_dim": 3, "mask_type": "softmax"}, "mask_type"),
         (TabNetConfig, {}, "input_dim"),
-        (IntermediateConfig, {"head": {"input_dim": 16, "n_dd": 3}}, r"head\.n_dd"),
+        (VectorFusionConfig, {"tabnet": {"input_dim": 16, "n_dd": 3}}, r"tabnet\.n_dd"),
         (SANetConfig, {"growth": 0}, "at least 1"),
     ],
 )

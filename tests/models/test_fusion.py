@@ -1,4 +1,4 @@
-"""Intermediate fusion: its parts in order, absent modalities, and the loss reaching both encoders."""
+"""Fusions of two vectors: parts in order, absent modalities, and the loss reaching both encoders."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ import dataclasses
 import pytest
 import torch
 from safetensors.torch import load, save
+from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from pefuse.errors import UsageError
-from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, IntermediateFusion
-from pefuse.models.reduction import make_reducer
+from pefuse.models.cnn1d import Cnn1d, Cnn1dConfig
+from pefuse.models.fusion import EarlyFusion, EndToEndFusion, IntermediateFusion, VectorFusionConfig
+from pefuse.models.reduction import REDUCTIONS as FITTED
+from pefuse.models.reduction import ReductionConfig
 from pefuse.models.sanet import SANet, SANetConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
 
-SMALL = IntermediateConfig(image_dim=8, ehr_dim=6, components=4, image_tokens=5, ehr_tokens=3)
-REDUCTIONS = ("none", "pca", "bilinear")
+SMALL = VectorFusionConfig(
+    image_dim=8,
+    ehr_dim=6,
+    training_rows=30,
+    fitted=ReductionConfig(components=4, neighbours=8),
+    image_tokens=5,
+    ehr_tokens=3,
+)
+REDUCTIONS = ("none", "pca", "bilinear")  # those that a gradient passes, each of its kind
+ALL_REDUCTIONS = ("none", "bilinear", *FITTED)
 
 
 def embeddings(number: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -28,10 +39,7 @@ def fitted(**changes: str) -> IntermediateFusion:
     torch.manual_seed(0)
     fusion = IntermediateFusion(dataclasses.replace(SMALL, **changes)).eval()
     image, ehr = embeddings(30, seed=1)
-    fusion.fit_normalisation(image, ehr)
-    if fusion.config.reduction == "pca":
-        fusion.set_reduction(make_reducer("pca", components=4).fit(fusion.normalised(image, ehr).detach().numpy()))
-    return fusion
+    return fusion.prepare(image, ehr)
 
 
 def end_to_end(reduction: str = "bilinear") -> EndToEndFusion:
@@ -46,13 +54,13 @@ def end_to_end(reduction: str = "bilinear") -> EndToEndFusion:
     )
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("reduction", ALL_REDUCTIONS)
 def test_outputs_have_their_shapes(reduction):
     fusion = fitted(reduction=reduction)
 
     out = fusion(*embeddings(5))
 
-    width = {"none": 14, "pca": 4, "bilinear": 6}[reduction]
+    width = {"none": 14, "bilinear": 6}.get(reduction, 4)
     assert fusion.config.fused_dim == width
     assert out.logit.shape == (5,)
     assert out.fused.shape == (5, width)
@@ -64,7 +72,7 @@ def test_outputs_have_their_shapes(reduction):
 
 
 def test_pca_row_is_normalise_concatenate_project():
-    """The paper's order, written with the reducer itself."""
+    """The paper's order, written with scikit-learn."""
     fusion = fitted(reduction="pca")
     train_image, train_ehr = embeddings(30, seed=1)
     image, ehr = embeddings(4)
@@ -74,14 +82,14 @@ def test_pca_row_is_normalise_concatenate_project():
 
     train = torch.cat([scaled(train_image, train_image), scaled(train_ehr, train_ehr)], dim=1)
     rows = torch.cat([scaled(image, train_image), scaled(ehr, train_ehr)], dim=1)
-    expected = make_reducer("pca", components=4).fit(train.numpy()).transform(rows.numpy())
+    expected = PCA(n_components=4, svd_solver="full").fit(train.double().numpy()).transform(rows.double().numpy())
     torch.testing.assert_close(fusion(image, ehr).fused.double(), torch.tensor(expected), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("normalise", "length"), [("l2", 1.0), ("layer", 8**0.5)])
 def test_row_wise_normalisation(normalise, length):
     """To length 1; or to mean 0 and deviation 1 over 8 numbers, which is length √8."""
-    both = fitted(normalise=normalise, reduction="none").normalised(*embeddings(5))
+    both = fitted(normalise=normalise, reduction="none")(*embeddings(5)).fused
 
     torch.testing.assert_close(both[:, :8].norm(dim=1), torch.full((5,), length), atol=1e-4, rtol=1e-4)
 
@@ -115,7 +123,7 @@ def test_absent_image_takes_no_attention():
     torch.testing.assert_close(out.attention.sum(dim=(2, 3)), torch.tensor([[1.0], [0.0]]))
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("reduction", ALL_REDUCTIONS)
 def test_batch_gives_what_its_cases_give_one_by_one(reduction):
     fusion, (image, ehr) = fitted(reduction=reduction), embeddings(4)
 
@@ -125,7 +133,7 @@ def test_batch_gives_what_its_cases_give_one_by_one(reduction):
     torch.testing.assert_close(together, alone)
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("reduction", ALL_REDUCTIONS)
 def test_weights_come_back_through_safetensors_with_what_was_fitted(reduction):
     fusion, fresh = (
         fitted(reduction=reduction),
@@ -137,14 +145,77 @@ def test_weights_come_back_through_safetensors_with_what_was_fitted(reduction):
     assert torch.equal(fresh.eval()(*embeddings(3)).logit, fusion(*embeddings(3)).logit)
 
 
-def test_forgotten_or_foreign_reduction_is_refused():
-    fresh = IntermediateFusion(SMALL)
+@pytest.mark.parametrize("reduction", FITTED)
+def test_a_forgotten_fit_is_told(reduction):
     with pytest.raises(UsageError, match="not fitted"):
-        fresh(*embeddings(3))
-    with pytest.raises(UsageError, match="14 numbers to 3; this fusion needs 14 to 4"):
-        fresh.set_reduction(make_reducer("pca", components=3).fit(torch.randn(9, 14).numpy()))
-    with pytest.raises(UsageError, match="takes no fitted"):
-        fitted(reduction="none").set_reduction(make_reducer("none").fit(torch.randn(9, 14).numpy()))
+        IntermediateFusion(dataclasses.replace(SMALL, reduction=reduction))(*embeddings(3))
+
+
+@pytest.mark.parametrize("reduction", ALL_REDUCTIONS)
+def test_it_says_truly_whether_a_gradient_passes(reduction):
+    """What a training schedule is chosen by."""
+    fusion = fitted(reduction=reduction)
+    image, ehr = (each.requires_grad_() for each in embeddings(3))
+
+    fusion(image, ehr).logit.sum().backward()
+
+    reached = image.grad is not None and ehr.grad is not None and bool(image.grad.abs().sum() > 0)
+    assert fusion.passes_gradient == reached
+    assert fusion.learned_reduction == (reduction == "bilinear")
+
+
+@pytest.mark.parametrize("head", ["fc", "cnn1d"])
+def test_other_heads_give_a_logit_and_pass_a_gradient(head):
+    fusion, (image, ehr) = fitted(head=head), embeddings(5)
+    out = fusion(image.requires_grad_(), ehr)
+
+    assert out.logit.shape == (5,)
+    assert out.masks is None
+    assert out.sparsity_loss == 0
+    out.logit.sum().backward()
+    assert image.grad.abs().sum() > 0
+
+
+def test_the_linear_head_is_one_weighted_sum():
+    fusion = fitted(head="fc")
+    out = fusion(*embeddings(5))
+    weight, bias = fusion.head[0].weight[0], fusion.head[0].bias[0]
+
+    torch.testing.assert_close(out.logit, out.fused @ weight + bias)
+
+
+def test_the_1d_cnn_is_convolutions_over_the_vector():
+    """One channel and one layer, by hand: each number with its two neighbours, rectified, then weighed."""
+    network = Cnn1d(Cnn1dConfig(channels=1, layers=1, dropout=0.0), width=4).eval()
+    x = torch.randn(3, 4)
+    (a, b, c), shift = network.convolutions[0].weight[0, 0], network.convolutions[0].bias[0]
+    padded = nn.functional.pad(x, (1, 1))
+    maps = torch.relu(a * padded[:, :-2] + b * padded[:, 1:-1] + c * padded[:, 2:] + shift)
+
+    torch.testing.assert_close(network(x), maps @ network.classifier.weight[0] + network.classifier.bias[0])
+
+
+def test_with_trees_as_a_head_it_fuses_but_has_no_logit():
+    fusion = fitted(head="xgboost")
+
+    assert fusion.fuse(*embeddings(5))[0].shape == (5, 4)
+    assert not fusion.passes_gradient
+    with pytest.raises(UsageError, match="no logit of its own"):
+        fusion(*embeddings(5))
+
+
+def test_early_fusion_takes_the_records_columns_and_intermediate_its_embedding():
+    """A categorical column comes as its learned vector, a number as it is, before any normalisation."""
+    record = TabNet(TabNetConfig(input_dim=3, n_d=6, categorical=((1, 4, 2),))).eval()
+    x = torch.tensor([[0.5, 3.0, -1.0]])
+    out = record(x)
+
+    vector = record.embedder.tables[0].weight[3]
+    torch.testing.assert_close(EarlyFusion.take_ehr(out)[0], torch.tensor([0.5, *vector.tolist(), -1.0]))
+    assert IntermediateFusion.take_ehr(out) is out.embedding
+    image = SANet(SANetConfig.demo(stem_channels=8, growth=4, embedding_dim=8))
+    assert EarlyFusion.taken_shapes(image, record, 32) == ((8,), (4,))
+    assert IntermediateFusion.taken_shapes(image, record, 32) == ((8,), (6,))
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -198,7 +269,7 @@ def test_learns_ten_pairs_that_need_both():
     label = (image[:, 0] * ehr[:, 0] > 0).float()
     torch.manual_seed(0)
     head = TabNetConfig(input_dim=6, n_steps=1, n_independent=1, normalisation="layer")
-    fusion = IntermediateFusion(dataclasses.replace(SMALL, reduction="bilinear", head=head)).eval()  # no dropout
+    fusion = IntermediateFusion(dataclasses.replace(SMALL, reduction="bilinear", tabnet=head)).eval()  # no dropout
     optimiser = torch.optim.Adam(fusion.parameters(), lr=0.02)
 
     for _ in range(120):
@@ -214,8 +285,9 @@ def test_learns_ten_pairs_that_need_both():
     ("changes", "message"),
     [
         ({"image_dim": 0}, "image_dim is 0"),
-        ({"components": 15}, "15 PCA components are too many for 14"),
-        ({"head": TabNetConfig(input_dim=5)}, "takes 5 columns, but 'pca' gives 4"),
+        ({"fitted": ReductionConfig(components=15)}, "15 components are too many for 14"),
+        ({"tabnet": TabNetConfig(input_dim=5)}, "takes 5 columns, but 'pca' gives 4"),
+        ({"reduction": "bilinear", "head": "xgboost"}, "boosted trees have none"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(changes, message):

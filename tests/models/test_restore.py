@@ -4,28 +4,65 @@ from __future__ import annotations
 
 import resource
 import sys
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from pefuse.errors import RunError
-from pefuse.models import IntermediateConfig, IntermediateFusion, SANet, SANetConfig, TabNet, TabNetConfig
+from pefuse.models import (
+    BottleneckConfig,
+    BottleneckFusion,
+    EarlyFusion,
+    IntermediateFusion,
+    SANet,
+    SANetConfig,
+    Swin,
+    SwinConfig,
+    TabNet,
+    TabNetConfig,
+    VectorFusionConfig,
+)
 from pefuse.models.config import config_to_json
-from pefuse.models.restore import network_arrays, restore_fusion, restore_sanet, restore_tabnet
+from pefuse.models.reduction import REDUCTIONS, ReductionConfig
+from pefuse.models.restore import network_arrays, restore_fusion, restore_sanet, restore_swin, restore_tabnet
 
 
 def fused(reduction):
-    return IntermediateConfig(image_dim=4, ehr_dim=3, reduction=reduction)
+    return VectorFusionConfig(
+        image_dim=4, ehr_dim=3, reduction=reduction, training_rows=9, fitted=ReductionConfig(components=2)
+    )
 
 
 SMALL = SANetConfig.demo(stem_channels=4, growth=2, blocks=(1, 1), attention_blocks=1, embedding_dim=4)
+SMALL_SWIN = SwinConfig.demo(window=2, hidden_dim=8, embedding_dim=4, depths=(1, 1, 1, 1))
+
+
+def _fitted(reduction: str) -> IntermediateFusion:
+    rows = torch.randn(9, 7, generator=torch.Generator().manual_seed(0))
+    config = replace(fused(reduction), fitted=ReductionConfig(components=2, neighbours=4))
+    return IntermediateFusion(config).prepare(rows[:, :4], rows[:, 4:])
+
+
 NETWORKS = {
     "sanet": (lambda: SANet(SMALL), restore_sanet),
     "tabnet": (lambda: TabNet(TabNetConfig(input_dim=5)), restore_tabnet),
     "tabnet with levels": (lambda: TabNet(TabNetConfig(input_dim=5, categorical=((1, 3, 2),))), restore_tabnet),
-    "plain": (lambda: IntermediateFusion(fused("none")), restore_fusion),
-    "bilinear": (lambda: IntermediateFusion(fused("bilinear")), restore_fusion),
+    "swin": (lambda: Swin(SMALL_SWIN), restore_swin),
+    "swin flattened": (
+        lambda: Swin(replace(SMALL_SWIN, grid=32, residual_block=True, merging="legacy")),
+        restore_swin,
+    ),
+    "plain": (lambda: IntermediateFusion(fused("none")), partial(restore_fusion, "intermediate")),
+    "bilinear": (lambda: IntermediateFusion(fused("bilinear")), partial(restore_fusion, "intermediate")),
+    "early": (lambda: EarlyFusion(replace(fused("none"), head="cnn1d")), partial(restore_fusion, "early")),
+    "bottleneck": (
+        lambda: BottleneckFusion(BottleneckConfig(image_dim=4, image_tokens=2, ehr_dim=3, width=8, heads=2)),
+        partial(restore_fusion, "bottleneck"),
+    ),
+    **{name: (partial(_fitted, name), partial(restore_fusion, "intermediate")) for name in REDUCTIONS},
 }
 
 

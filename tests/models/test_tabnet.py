@@ -186,7 +186,7 @@ def test_sparsity_loss_is_entropy_so_adding_it_makes_masks_sparser():
             attention.linear.weight.zero_()
 
     assert net(rows(config, 6)).sparsity_loss.item() == pytest.approx(torch.tensor(4.0).log().item(), abs=1e-5)
-    one = net._output(torch.eye(4)[None], torch.zeros(1, 4, 8))
+    one = net._output(torch.zeros(4, 4), torch.eye(4)[None], torch.zeros(1, 4, 8))
     assert one.sparsity_loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -196,7 +196,7 @@ def test_importance_weighs_masks_by_what_each_step_decided():
     masks = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
     steps = torch.tensor([[[1.0], [0.0]], [[3.0], [0.0]]])
 
-    shares = importance(net._output(masks, steps))
+    shares = importance(net._output(torch.zeros(2, 2), masks, steps))
 
     torch.testing.assert_close(shares, torch.tensor([[0.25, 0.75], [0.0, 0.0]]))
 

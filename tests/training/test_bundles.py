@@ -30,30 +30,43 @@ TRAINED = (
     "xgboost",
     "tabnet",
     "sanet",
+    "swin",
     "late-average",
+    "late-vote",
+    "late-tabnet",
+    "late-xgboost",
+    "early",
     "intermediate-sanet",
     "intermediate-sanet-bilinear",
+    "intermediate-sanet-mlle-fc",
+    "intermediate-swin-spectral-xgboost",
+    "mbt",
 )
 QUICK = [
     f"models=[pesi, {', '.join(TRAINED)}]",
     "folds=2",
     "seeds=[0, 1]",
-    "scan.grid=16",
+    "scan.grid=32",
     "sanet.network.stem_channels=4",
     "sanet.network.growth=2",
     "sanet.network.blocks=[1, 1]",
     "sanet.network.attention_blocks=1",
     "sanet.network.embedding_dim=8",
     "sanet.loop.epochs=1",
+    "swin.network={feature_size: 12, window: 2, depths: [1, 1, 1, 1], hidden_dim: 8, embedding_dim: 8}",
+    "swin.loop.epochs=1",
+    "late.loop.epochs=2",
+    "mbt.network={width: 8, heads: 2}",
+    "mbt.loop.epochs=2",
     "tabnet.network.n_d=8",
     "tabnet.network.n_steps=2",
     "tabnet.screen=32",
     "tabnet.loop.epochs=2",
-    "intermediate.network.components=4",
-    "intermediate.network.image_tokens=4",
-    "intermediate.network.ehr_tokens=4",
-    "intermediate.loop.epochs=2",
-    "intermediate.end_to_end={epochs: 1, batch_size: 8}",
+    "fusion.network.fitted={components: 4, neighbours: 8}",
+    "fusion.network.image_tokens=4",
+    "fusion.network.ehr_tokens=4",
+    "fusion.loop.epochs=2",
+    "fusion.joint={epochs: 1, batch_size: 8}",
     "xgboost.rounds=10",
 ]
 
@@ -73,7 +86,7 @@ def run(cohort, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cases(cohort):
     """What a prediction takes."""
-    return {"scans": load_prepared(cohort.folder / "prepared-16"), "record": extract(cohort)}
+    return {"scans": load_prepared(cohort.folder / "prepared-32"), "record": extract(cohort)}
 
 
 @pytest.fixture
@@ -95,22 +108,62 @@ def collect_test_risks(run, model: str) -> pd.Series:
     return next(one.test["risk"] for one in collect_scores(read_run(run.folder)) if one.name == model)
 
 
+# Where a last digit of what they start from may take a case over a threshold or a tree's split.
+STEPPED = ("late-vote", "late-xgboost", "intermediate-swin-spectral-xgboost")
+SMOOTH = tuple(model for model in TRAINED if model not in STEPPED)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("model", TRAINED)
+@pytest.mark.parametrize("model", SMOOTH)
 def test_a_bundle_gives_the_risks_of_its_run(model, run, one_thread, cases):
     """Of every study by every member. Each part of a fold is one batch, as it was in the run."""
     bundle = load_bundle(run.bundle(model))
-    for (seed, fold, _), rows in rows_of(run, model).groupby(["seed", "fold", "split"]):
+    table = rows_of(run, model)
+    if model == "late-tabnet":  # in the run it learned from, and judges, training cases by others' risks
+        table = table[table["split"] != "train"]
+    for (seed, fold, _), rows in table.groupby(["seed", "fold", "split"]):
         members = bundle.predict(list(rows["study_id"]), **cases, batch_size=len(rows)).members
         told = members[(members["seed"] == seed) & (members["fold"] == fold)]
 
         assert list(told["study_id"]) == list(rows["study_id"])
         np.testing.assert_allclose(told["risk"], rows["risk"], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(told["logit"], rows["logit"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(told["logit"], rows["logit"], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", TRAINED)
+@pytest.mark.parametrize("model", ["late-vote", "late-xgboost"])
+def test_a_late_bundle_joins_the_run_s_own_risks_as_the_run_did(model, run):
+    singles = {
+        name: rows_of(run, name).set_index(["seed", "fold", "study_id"])["risk"] for name in ("sanet", "tabnet")
+    }
+    for member in load_bundle(run.bundle(model)).members:
+        rows = rows_of(run, model).query(f"seed == {member.seed} and fold == {member.fold} and split != 'train'")
+        risks = [
+            singles[name].loc[member.seed, member.fold].loc[rows["study_id"]]
+            for name in member.model.combiner.names
+        ]
+
+        np.testing.assert_allclose(
+            member.model.combiner.predict_logit(np.stack(risks, axis=1)), rows["logit"], rtol=1e-6
+        )
+
+
+@pytest.mark.slow
+def test_a_bundle_with_trees_as_head_judges_the_run_s_own_vectors_as_the_run_did(run):
+    model = "intermediate-swin-spectral-xgboost"
+    kept = np.load(run.folder / "embeddings" / f"{model}.npz")
+    for member in load_bundle(run.bundle(model)).members:
+        own = (kept["seed"] == member.seed) & (kept["fold"] == member.fold)
+        rows = rows_of(run, model).query(f"seed == {member.seed} and fold == {member.fold}")
+
+        assert list(rows["study_id"]) == kept["study_id"][own].tolist()
+        np.testing.assert_allclose(
+            member.model.trees.predict_logit(kept["embedding"][own]), rows["logit"], rtol=1e-6
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", SMOOTH)
 def test_its_ensemble_is_that_of_the_report(model, run, one_thread, cases):
     test = collect_test_risks(run, model)
     ids = list(rows_of(run, model).query("split == 'test'")["study_id"].unique())
@@ -154,7 +207,7 @@ def test_a_fresh_process_gives_the_same_bits(run, one_thread, cohort, cases, tmp
         "bundle = pefuse.load_bundle(sys.argv[1])\n"
         "assert 'torch._dynamo' not in sys.modules  # torch's compiler: seconds to import, and no use of it\n"
         "cohort = pefuse.load_cohort(sys.argv[2])\n"
-        "scans = load_prepared(cohort.folder / 'prepared-16')\n"
+        "scans = load_prepared(cohort.folder / 'prepared-32')\n"
         "told = bundle.predict(sys.argv[3:], scans=scans, record=extract(cohort, sys.argv[3:]))\n"
         "print(*told.ensemble['risk'])\n"
     )
@@ -192,7 +245,7 @@ def test_a_bundle_tells_what_it_needs_and_whom_it_learned_from(run, cohort):
     learned = cohort.studies.loc[ids]
     about = bundle.about.cohort
 
-    assert (bundle.needs_scan, bundle.needs_record, bundle.grid) == (True, True, 16)
+    assert (bundle.needs_scan, bundle.needs_record, bundle.grid) == (True, True, 32)
     assert (about.studies, about.deaths) == (len(learned), int(learned["label"].sum()))
     assert (about.first_year, about.last_year) == (learned["year"].min(), learned["year"].max())
     assert about.simulated
@@ -201,7 +254,7 @@ def test_a_bundle_tells_what_it_needs_and_whom_it_learned_from(run, cohort):
     assert not bundle.about.calibration.fitted
     assert "Research use only" in bundle.about.notice
     assert bundle.features
-    assert {"scan", "record", "sanet", "tabnet", "intermediate", "seeds"} <= set(bundle.about.config)
+    assert {"scan", "record", "sanet", "tabnet", "fusion", "seeds"} <= set(bundle.about.config)
     alone = load_bundle(run.bundle("sanet"))
     assert (alone.needs_scan, alone.needs_record, alone.features) == (True, False, ())
     trees = load_bundle(run.bundle("xgboost"))

@@ -14,27 +14,32 @@ import pytest
 from pefuse.cohort import load_cohort
 from pefuse.errors import IncompleteRunError, UsageError
 from pefuse.evaluation import auroc
+from pefuse.models.zoo import TABLE_1, table3_names
 from pefuse.training import Run, compare, fit, resolve_config
 from pefuse.training.cell_worker import shown_error
 from pefuse.types import PREDICTION_COLUMNS
 
 QUICK = [
     "folds=2",
-    "scan.grid=24",
+    "scan.grid=32",
     "sanet.network.stem_channels=4",
     "sanet.network.growth=2",
     "sanet.network.blocks=[1, 1, 1]",
     "sanet.network.embedding_dim=8",
     "sanet.loop.epochs=2",
+    "swin.network={feature_size: 12, window: 2, depths: [1, 1, 1, 1], hidden_dim: 8, embedding_dim: 8}",
+    "swin.loop.epochs=2",
+    "late.loop.epochs=3",
+    "mbt.network={width: 8, heads: 2}",
+    "mbt.loop.epochs=3",
     "tabnet.network.n_d=8",
     "tabnet.loop.epochs=3",
-    "intermediate.network.components=4",
-    "intermediate.loop.epochs=3",
+    "fusion.network.fitted={components: 4, neighbours: 8}",
+    "fusion.loop.epochs=3",
     "xgboost.rounds=20",
 ]
-EVERY_MODEL = (
-    "models=[pesi, spesi, xgboost, tabnet, sanet, late-average, intermediate-sanet, intermediate-sanet-bilinear]"
-)
+MODELS = [*TABLE_1, *table3_names(reduction="pca", head="tabnet")]
+EVERY_MODEL = "ablations=true"
 
 
 def quick(*more: str):
@@ -48,8 +53,8 @@ def cohort(toy_cohort):
 
 @pytest.fixture(scope="module")
 def run(cohort, tmp_path_factory):
-    """One run of every model, bilinear fusion end to end."""
-    end_to_end = "intermediate.end_to_end={epochs: 1, batch_size: 8}"
+    """One run of every model and ablation, bilinear fusion end to end."""
+    end_to_end = "fusion.joint={epochs: 1, batch_size: 8}"
     return compare(cohort, out=tmp_path_factory.mktemp("runs") / "run", config=quick(EVERY_MODEL, end_to_end))
 
 
@@ -70,7 +75,9 @@ def test_embeddings_are_gathered_row_by_row_as_they_were_predicted(run):
     """For the models that have them, in the form that any reader of NumPy files opens without pickle."""
     table = run.predictions.table
     names = {path.stem for path in (run.folder / "embeddings").iterdir()}
-    assert names == {"sanet", "tabnet", "intermediate-sanet", "intermediate-sanet-bilinear"}
+    without = {"pesi", "spesi", "xgboost", *(name for name in MODELS if name.startswith("late"))}
+    widths = {f"{encoder}-dim{dim}" for encoder in ("sanet", "tabnet") for dim in (256, 1024)}
+    assert names == {*MODELS, *widths} - without
 
     for name in names:
         arrays = np.load(run.folder / "embeddings" / f"{name}.npz", allow_pickle=False)
@@ -108,18 +115,21 @@ def test_all_models_share_the_folds_and_each_case_is_validated_once(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["paper", "released"])
 def test_the_full_size_presets_train_every_model_at_their_own_batch_sizes(preset, cohort, tmp_path):
-    """As shipped, but for the grid, the number of epochs, and SANet's width and depth."""
-    short = [
-        f"{part}.epochs=1"
-        for part in ("sanet.loop", "tabnet.loop", "intermediate.loop", "intermediate.end_to_end")
-    ]
-    small = ["folds=1", "threads=1", "scan.grid=16", "xgboost.rounds=5"]
+    """As shipped, but for the grid, the number of epochs, and the image encoders' width and depth."""
+    loops = ("sanet", "swin", "tabnet", "late", "fusion", "mbt")
+    short = [f"{part}.loop.epochs=1" for part in loops] + ["fusion.joint.epochs=1"]
+    small = ["folds=1", "threads=1", "scan.grid=32", "xgboost.rounds=5", "late.nested_parts=2"]
+    small += ["swin.network={feature_size: 12, window: 2, features_stage: 3}"]
+    small += ["fusion.network.fitted.components=4"]
+    small += ["swin.network.grid=32"] if preset == "released" else []
     small += [f"sanet.network.{part}" for part in ("blocks=[1, 1, 1]", "stem_channels=4", "growth=4")]
     config = resolve_config(preset, overrides=[EVERY_MODEL, *small, *short])
     run = compare(cohort, out=tmp_path / "run", config=config)
     table = run.predictions.table
 
-    assert table["model"].nunique() == 8
+    # In `released` bilinear attention is the full model's own, and PCA the variant; trees cannot head it.
+    network = config.fusion.network
+    assert {*TABLE_1, *table3_names(reduction=network.reduction, head=network.head)} <= set(table["model"])
     assert table["risk"].between(0, 1).all()
     assert (table.groupby("model")["risk"].nunique() > 1).all()
 
@@ -162,7 +172,7 @@ def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
     stamp = {path.parent.name: path.stat().st_mtime_ns for path in (folder / "cells").glob("*/manifest.json")}
-    config = resolve_config(file=folder / "config.yaml", overrides=["intermediate.loop.epochs=2"])
+    config = resolve_config(file=folder / "config.yaml", overrides=["fusion.loop.epochs=2"])
     compare(cohort, out=folder, config=config)
     changed = {
         path.parent.name
@@ -170,7 +180,7 @@ def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
         if path.stat().st_mtime_ns != stamp[path.parent.name]
     }
 
-    assert changed == {name for name in stamp if name.startswith("intermediate")}
+    assert changed == {name for name in stamp if name.startswith(("early", "intermediate"))}
 
 
 def test_a_run_of_other_settings_that_is_stopped_leaves_no_results_of_the_first(cohort, tmp_path):
@@ -233,7 +243,7 @@ def test_nothing_of_the_test_year_reaches_what_is_fitted(cohort, tmp_path):
 @pytest.mark.slow
 def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
     """More PCA components than the embeddings have numbers: only the fusion fails."""
-    config = quick("models=[pesi, intermediate-sanet]", "intermediate.network.components=100")
+    config = quick("models=[pesi, intermediate-sanet]", "fusion.network.fitted.components=100")
     with pytest.raises(
         IncompleteRunError, match=r"1 of 4 models .*intermediate-sanet, fold 0: .*components"
     ) as caught:

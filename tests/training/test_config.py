@@ -82,8 +82,8 @@ def test_a_file_that_is_no_mapping_is_refused(content, tmp_path):
     [
         ("sanet.loop.epoch=3", "There is no setting sanet.loop.epoch. Did you mean epochs? Known there: "),
         (
-            "intermediate.end_to_end.epoch=3",
-            "There is no setting intermediate.end_to_end.epoch. Did you mean epochs?",
+            "fusion.joint.epoch=3",
+            "There is no setting fusion.joint.epoch. Did you mean epochs?",
         ),
         ("presett=demo", "There is no setting presett. Did you mean preset?"),
         ("folds=0", "Setting folds: input should be greater than or equal to 1 (given: 0)."),

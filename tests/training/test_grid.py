@@ -27,6 +27,7 @@ def grid(folder: Path, folds: int = 2) -> tuple[list[CellKey], GridData]:
         config=resolve_config("demo"),
         folds=tuple(Fold(index=k, train=("a",), validation=("b",), test=("c",)) for k in range(folds)),
         labels=pd.Series(dtype=float),
+        patients=pd.Series(dtype=int),
         record=None,
         scans=None,
         scores=pd.DataFrame(),

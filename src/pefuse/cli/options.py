@@ -17,6 +17,7 @@ __all__ = [
     "Jobs",
     "Json",
     "Preset",
+    "Pretrained",
     "RunFolder",
     "Seed",
     "Settings",
@@ -51,6 +52,12 @@ Preset = Annotated[
     str,
     typer.Option(
         help="paper: as its text says; released: as its authors' code does; demo: narrow, minutes on two cores."
+    ),
+]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Swin's pretrained weights, MONAI's model_swinvit.pt; from scratch if not given."
     ),
 ]
 Folds = Annotated[int | None, typer.Option(help="Folds for cross-validation; the preset's if not given.", min=1)]

@@ -16,7 +16,7 @@ from pefuse.cohort.studies import name_cases
 from pefuse.errors import CohortError, UsageError
 from pefuse.types import Cohort, Fold
 
-__all__ = ["make_folds"]
+__all__ = ["make_folds", "nested_folds"]
 
 VALIDATION_SHARE = 44 / 286  # the paper's: 242 to train, 44 to validate
 
@@ -50,6 +50,35 @@ def make_folds(
         parts = _k_folds(rest, folds, seed)
     order = {study_id: place for place, study_id in enumerate(cohort.studies.index)}
     return tuple(_fold(number, train, validation, test, order) for number, (train, validation) in enumerate(parts))
+
+
+def nested_folds(
+    fold: Fold, labels: pd.Series[float], patients: pd.Series[int], *, parts: int
+) -> tuple[Fold, ...]:
+    """The fold's training part split again: each part is the test of a nested fold, and trained on in the others.
+
+    Args:
+        fold: whose training part is split; its validation part stays, its test part takes no part. labels,
+        patients: by study_id. parts: at most; as many as there are patients of the rarer outcome, if those are
+        fewer. Patients stay together.
+
+    Raises:
+        CohortError: the training part has a single patient of one outcome.
+    """
+    rest = pd.DataFrame({"label": labels, "patient_id": patients}).loc[sorted(fold.train)]
+    rarer = int(rest.groupby("label")["patient_id"].nunique().min())
+    order = {study_id: place for place, study_id in enumerate(fold.train)}
+    return tuple(
+        Fold(
+            index=fold.index,
+            train=tuple(sorted(train.index, key=order.__getitem__)),
+            validation=fold.validation,
+            test=tuple(sorted(held_out.index, key=order.__getitem__)),
+        )
+        for train, held_out in _k_folds(
+            rest, max(2, min(parts, rarer)), seed=fold.index, where="In a fold's training part"
+        )
+    )
 
 
 def _labelled(cohort: Cohort, studies: Sequence[str] | None) -> pd.DataFrame:
@@ -101,12 +130,14 @@ def _given_test(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table[table["split"] == "test"], table[table["split"] != "test"]
 
 
-def _k_folds(rest: pd.DataFrame, folds: int, seed: int) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def _k_folds(
+    rest: pd.DataFrame, folds: int, seed: int, where: str = "Outside the test set"
+) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     for label, called in ((1, "deaths"), (0, "survivors")):
         patients = rest.loc[rest["label"] == label, "patient_id"].nunique()
         if patients < folds:
             raise CohortError(
-                f"Outside the test set there are {called} of {patients} patients, fewer than the {folds} folds: "
+                f"{where} there are {called} of {patients} patients, fewer than the {folds} folds: "
                 f"ask for {max(patients, 1)} folds or fewer."
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)

@@ -1,6 +1,6 @@
 """Scans in: DICOM, NIfTI, NRRD and MHA to volumes in HU, and those to the model's grid."""
 
-from pefuse.ct.prepare import prepare
+from pefuse.ct.prepare import prepare, prepared_folder
 from pefuse.ct.prepared import PreparedScans, load_prepared
 from pefuse.ct.reports import SeriesEntry, SeriesReport
 from pefuse.ct.resample import to_grid
@@ -15,6 +15,7 @@ __all__ = [
     "SeriesReport",
     "load_prepared",
     "prepare",
+    "prepared_folder",
     "read_scan",
     "read_to_grid",
     "to_grid",

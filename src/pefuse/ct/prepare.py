@@ -27,7 +27,7 @@ from pefuse.storage import atomic_file, write_json
 from pefuse.types import Cohort, Progress
 from pefuse.workers import TaskFailedError, Worker, Workers, WorkerTimedOutError
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepared_folder"]
 
 STUDY_LIMIT_SECONDS = 900.0  # a hundred times what a large compressed series takes on a slow disk
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -61,7 +61,7 @@ def prepare(
     if jobs is not None and jobs < 1:
         raise UsageError("At least one job is needed.")
     _check_names(cohort)
-    folder = out or cohort.folder / ("prepared" if grid == 128 else f"prepared-{grid}")
+    folder = out or prepared_folder(cohort, grid=grid)
     _make_folders(folder)
     scans = {
         study_id: ct
@@ -74,6 +74,11 @@ def prepare(
         _remove_partial_files(folder)
     _write_tables(folder, list(map(str, cohort.studies.index)), records, grid)
     return load_prepared(folder)
+
+
+def prepared_folder(cohort: Cohort, *, grid: int) -> Path:
+    """Where the scans of a cohort are prepared to, unless another folder is named."""
+    return cohort.folder / ("prepared" if grid == 128 else f"prepared-{grid}")
 
 
 def _prepare_all(

@@ -2,9 +2,18 @@
 
 from pefuse.models.bilinear import BilinearAttention, BilinearConfig
 from pefuse.models.boosting import BoostedTrees, BoostedTreesConfig
-from pefuse.models.fusion import EndToEndFusion, IntermediateConfig, IntermediateFusion
-from pefuse.models.late import WeightedAverage
+from pefuse.models.bottleneck import BottleneckConfig, BottleneckFusion
+from pefuse.models.fusion import (
+    EarlyFusion,
+    EndToEndFusion,
+    Fusion,
+    FusionOutput,
+    IntermediateFusion,
+    VectorFusionConfig,
+)
+from pefuse.models.late import MajorityVote, WeightedAverage
 from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.swin import Swin, SwinConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
 from pefuse.models.zoo import ZOO, Row, model_row, with_needs
 
@@ -14,14 +23,22 @@ __all__ = [
     "BilinearConfig",
     "BoostedTrees",
     "BoostedTreesConfig",
+    "BottleneckConfig",
+    "BottleneckFusion",
+    "EarlyFusion",
     "EndToEndFusion",
-    "IntermediateConfig",
+    "Fusion",
+    "FusionOutput",
     "IntermediateFusion",
+    "MajorityVote",
     "Row",
     "SANet",
     "SANetConfig",
+    "Swin",
+    "SwinConfig",
     "TabNet",
     "TabNetConfig",
+    "VectorFusionConfig",
     "WeightedAverage",
     "model_row",
     "with_needs",

@@ -17,11 +17,22 @@ from torch.overrides import TorchFunctionMode
 
 from pefuse.errors import RunError, UsageError
 from pefuse.models.config import Config, config_from_json
-from pefuse.models.fusion import IntermediateConfig, IntermediateFusion
+from pefuse.models.fusion import Fusion, VectorFusionConfig
 from pefuse.models.sanet import SANet, SANetConfig
+from pefuse.models.swin import Swin, SwinConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
+from pefuse.models.zoo import ZOO
 
-__all__ = ["Arrays", "Unfilled", "network_arrays", "restore_fusion", "restore_sanet", "restore_tabnet"]
+__all__ = [
+    "Arrays",
+    "Unfilled",
+    "network_arrays",
+    "restore_fusion",
+    "restore_image_encoder",
+    "restore_sanet",
+    "restore_swin",
+    "restore_tabnet",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 Module = TypeVar("Module", bound=nn.Module)
@@ -29,6 +40,7 @@ Module = TypeVar("Module", bound=nn.Module)
 # Far above any use; they bound the time that it takes to see that options do not fit the weights.
 MOST_LAYERS = 500
 MOST_COLUMNS = 200_000
+MOST_PATCHES = 4096  # in a window of attention, whose tables grow with the square
 LARGEST_NUMBER = 1e6  # of any option
 
 
@@ -56,15 +68,46 @@ def restore_tabnet(options: Mapping[str, Any], arrays: Arrays) -> TabNet:
     return _restored(lambda: TabNet(config), arrays)
 
 
-def restore_fusion(options: Mapping[str, Any], arrays: Arrays) -> IntermediateFusion:
-    """As `restore_sanet`, for the fusion of two embeddings."""
-    config = _config(IntermediateConfig, options)
-    if config.head is not None:
-        _check_tabnet(config.head)
+def restore_swin(options: Mapping[str, Any], arrays: Arrays) -> Swin:
+    """As `restore_sanet`, for the Swin encoder."""
+    config = _config(SwinConfig, options)
+    _check_count(sum(config.depths), MOST_LAYERS, "layers")
+    _check_count(config.window**3, MOST_PATCHES, "patches in a window")
+    return _restored(lambda: Swin(config), arrays)
+
+
+def restore_image_encoder(architecture: str, options: Mapping[str, Any], arrays: Arrays) -> SANet | Swin:
+    """The image encoder of that architecture.
+
+    Raises:
+        RunError: as `restore_sanet`, or there is no such architecture.
+    """
+    if architecture not in ("sanet", "swin"):
+        raise RunError("The saved network of the scans is of an unknown kind: train it again.")
+    return restore_sanet(options, arrays) if architecture == "sanet" else restore_swin(options, arrays)
+
+
+def restore_fusion(name: str, options: Mapping[str, Any], arrays: Arrays) -> Fusion:
+    """As `restore_sanet`, for the fusion whose class has that name."""
+    kinds = {row.fusion.name: row.fusion for row in ZOO.values() if row.fusion is not None}
+    if name not in kinds:
+        raise RunError(
+            "The saved fusion is of a kind that this pefuse does not have: use the one that trained it."
+        )
+    config = _config(kinds[name].Config, options)
+    if isinstance(config, VectorFusionConfig):
+        _check_vector_fusion(config)
+    _check_count(getattr(config, "layers", 0), MOST_LAYERS, "layers")
+    return _restored(lambda: kinds[name](config), arrays)
+
+
+def _check_vector_fusion(config: VectorFusionConfig) -> None:
+    if config.tabnet is not None:
+        _check_tabnet(config.tabnet)
     if config.bilinear is not None:
         _check_count(config.bilinear.glimpses, MOST_LAYERS, "glimpses")
+    _check_count(config.cnn1d.layers, MOST_LAYERS, "layers")
     _check_count(config.fused_dim, MOST_COLUMNS, "columns")
-    return _restored(lambda: IntermediateFusion(config), arrays)
 
 
 def _config(kind: type[Config], options: Mapping[str, Any]) -> Config:
@@ -132,6 +175,10 @@ class Unfilled(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _FILLS:
             return args[0] if args else kwargs["tensor"]
+        if (
+            func is torch.linspace
+        ):  # an option that is worked out while building, not a weight: MONAI reads its values
+            return func(*args, **{**(kwargs or {}), "device": "cpu"})
         if func is torch.norm_except_dim:  # of a weight kept as length and direction
             weight, _, kept = args
             shape = [n if axis == kept else 1 for axis, n in enumerate(weight.shape)]

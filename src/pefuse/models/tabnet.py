@@ -77,7 +77,8 @@ class TabNetOutput:
     `logit` is (B,), or (B, output_dim) if that is more than 1. `embedding` (B, n_d) is the sum of the `steps`
     (S, B, n_d), none negative. `masks` (S, B, D): the share of attention that a step gives each input column; a
     row sums to 1. `sparsity_loss` is the masks' mean entropy in nats, at least 0: *add* a small multiple of it to
-    the loss to have sparser masks. (pytorch-tabnet returns minus this and subtracts it.)
+    the loss to have sparser masks. (pytorch-tabnet returns minus this and subtracts it.) `columns` (B, D') are the
+    input's, with categorical ones embedded, before anything was made of them.
     """
 
     logit: Tensor
@@ -85,6 +86,7 @@ class TabNetOutput:
     masks: Tensor
     sparsity_loss: Tensor
     steps: Tensor
+    columns: Tensor
 
 
 class TabNet(nn.Module):
@@ -113,7 +115,8 @@ class TabNet(nn.Module):
             UsageError: a training batch of one row, where the normalisation needs two.
         """
         n_d = self.config.n_d
-        x = self.input_norm(self.embedder(x))  # (B, D'), D' with the embeddings' widths
+        columns = self.embedder(x)  # (B, D'), D' with the embeddings' widths
+        x = self.input_norm(columns)
         attended = self.first(x, self.shared)[:, n_d:]  # (B, n_a)
         prior = torch.ones(len(x), self.config.input_dim, dtype=x.dtype, device=x.device)  # (B, D)
         masks, steps = [], []
@@ -124,9 +127,9 @@ class TabNet(nn.Module):
             decision, attended = torch.relu(hidden[:, :n_d]), hidden[:, n_d:]
             masks.append(mask)
             steps.append(decision)
-        return self._output(torch.stack(masks), torch.stack(steps))
+        return self._output(columns, torch.stack(masks), torch.stack(steps))
 
-    def _output(self, masks: Tensor, steps: Tensor) -> TabNetOutput:
+    def _output(self, columns: Tensor, masks: Tensor, steps: Tensor) -> TabNetOutput:
         embedding = steps.sum(dim=0)  # (B, n_d)
         logit = self.head(embedding)  # (B, output_dim)
         entropy = -(masks * torch.log(masks + self.config.epsilon)).sum(dim=2)  # (S, B)
@@ -136,6 +139,7 @@ class TabNet(nn.Module):
             masks=masks,
             sparsity_loss=entropy.mean(),
             steps=steps,
+            columns=columns,
         )
 
 

@@ -2,5 +2,6 @@
 
 from pefuse.training.compare import Run, compare, fit
 from pefuse.training.config import PRESETS, RunConfig, resolve_config
+from pefuse.training.plan import Plan, plan_run
 
-__all__ = ["PRESETS", "Run", "RunConfig", "compare", "fit", "resolve_config"]
+__all__ = ["PRESETS", "Plan", "Run", "RunConfig", "compare", "fit", "plan_run", "resolve_config"]

@@ -35,12 +35,20 @@ from pefuse.models.bundle import (
     save_bundle,
 )
 from pefuse.models.bundle.members import Model
-from pefuse.models.late import WeightedAverage
-from pefuse.models.restore import restore_fusion, restore_sanet, restore_tabnet
+from pefuse.models.fusion import VectorFusion
+from pefuse.models.late import (
+    Combiner,
+    MajorityVote,
+    StackedTabNet,
+    StackedTrees,
+    StackingInputs,
+    WeightedAverage,
+)
+from pefuse.models.restore import restore_fusion, restore_image_encoder, restore_tabnet
 from pefuse.models.scan_normalisation import ScanNormalisation
 from pefuse.models.zoo import Kind, Row, model_row
 from pefuse.training.cells import CellKey, CellStore, digest
-from pefuse.training.griddata import SETTINGS, GridData, cell_digest
+from pefuse.training.griddata import Digests, GridData, settings_of
 from pefuse.training.summary import counts
 from pefuse.types import Cohort
 
@@ -97,7 +105,8 @@ def _about(
         inputs="",
     )
     said = about.model_dump(mode="json", exclude={"inputs", "written_by"})
-    return about.model_copy(update={"inputs": digest(said, [cell_digest(key, data) for key in keys])})
+    cells = Digests(data)
+    return about.model_copy(update={"inputs": digest(said, [cells(key) for key in keys])})
 
 
 def _thresholds(predictions: pd.DataFrame) -> tuple[Threshold, ...]:
@@ -120,8 +129,8 @@ def _calibration(row: Row, data: GridData) -> Calibration:
     )
     if row.kind == "trees" and not data.config.xgboost.prior_correction:
         method = "None: deaths were weighted in training, and the weight was not taken out of the logits."
-    if row.kind == "late":
-        method += " That is done for each modality; the weighted mean of their risks stays as it is."
+    if row.kind == "late" and not row.stacked:
+        method += " That is done for each modality; what is made of their risks stays as it is."
     return Calibration(fitted=False, method=method + " Nothing was fitted to the validation studies for it.")
 
 
@@ -157,8 +166,9 @@ def _features(row: Row, keys: Sequence[CellKey], store: CellStore, data: GridDat
 def _config(row: Row, data: GridData) -> dict[str, Any]:
     """The settings that decided the model and what it starts from."""
     settings = data.config.model_dump(mode="json")
-    kinds = [row.kind, *(model_row(need).kind for need in row.needs)]
-    names = {name for kind in kinds for name in SETTINGS[kind]} | {"preset", "folds", "fold_seed", "seeds"}
+    rows = [row, *(model_row(need) for need in row.needs)]
+    names = {name for one in rows for name in settings_of(one, data.config)}
+    names |= {"preset", "folds", "fold_seed", "seeds"}
     return {name: value for name, value in settings.items() if name in names}
 
 
@@ -189,24 +199,47 @@ def _late(row: Row, key: CellKey, store: CellStore) -> LateModel:
     return LateModel(
         scan=_scan(row, scan, store),
         record=_record(row, record, store),
-        average=WeightedAverage.from_json(store.description(key)),
+        kind=row.base,  # type: ignore[arg-type]
+        combiner=_combiner(row, key, store),
     )
+
+
+def _combiner(row: Row, key: CellKey, store: CellStore) -> Combiner:
+    description = store.description(key)
+    if row.base == "late-average":
+        return WeightedAverage.from_json(description)
+    if row.base == "late-vote":
+        return MajorityVote.from_json(description)
+    inputs = StackingInputs.from_json(description["inputs"])
+    if row.base == "late-xgboost":
+        return StackedTrees(names=row.needs, inputs=inputs, trees=store.trees(key))
+    saved = _Saved.of(key, store)
+    network = restore_tabnet(saved.description["network"], saved.arrays)
+    return StackedTabNet(names=row.needs, inputs=inputs, network=network, logit_shift=saved.logit_shift)
 
 
 def _fusion(row: Row, key: CellKey, store: CellStore) -> FusionModel:
     """The encoders are built as those that it started from; their weights are its own if they went on learning."""
     own = _Saved.of(key, store)
     scan, record = (_Saved.of(replace(key, model=need), store) for need in row.needs)
-    end_to_end = own.description["architecture"] == "end-to-end"
-    scan_arrays = own.part("image_encoder") if end_to_end else scan.arrays
-    record_arrays = own.part("ehr_encoder") if end_to_end else record.arrays
-    preparation = _preparation(_record_key(row, key), store)
+    end_to_end = bool(own.description["end_to_end"])
+    fusion = restore_fusion(
+        own.description["fusion"],
+        own.description["network"],
+        own.part("fusion") if end_to_end else own.arrays,
+    )
+    grown = isinstance(fusion, VectorFusion) and fusion.head is None
     return FusionModel(
-        scan=_scan_part(scan, scan_arrays),
-        record=_record_part(record, record_arrays, preparation),
-        fusion=restore_fusion(own.description["network"], own.part("fusion") if end_to_end else own.arrays),
+        scan=_scan_part(scan, own.part("image_encoder") if end_to_end else scan.arrays),
+        record=_record_part(
+            record,
+            own.part("ehr_encoder") if end_to_end else record.arrays,
+            _preparation(_record_key(row, key), store),
+        ),
+        fusion=fusion,
         end_to_end=end_to_end,
         logit_shift=own.logit_shift,
+        trees=store.trees(key) if grown else None,
     )
 
 
@@ -215,7 +248,7 @@ _MODELS: dict[Kind, Callable[[Row, CellKey, CellStore], Model]] = {
     "scan": _scan,
     "record": _record,
     "late": _late,
-    "intermediate": _fusion,
+    "fusion": _fusion,
 }
 
 
@@ -244,7 +277,8 @@ def _scan_part(saved: _Saved, arrays: Mapping[str, NDArray[Any]]) -> ScanPart:
     scan = saved.description["scan"]
     low, high = scan["window_hu"]
     normalisation = ScanNormalisation(window_hu=(low, high), mean=scan["mean"], sd=scan["sd"])
-    return ScanPart(network=restore_sanet(saved.description["network"], arrays), normalisation=normalisation)
+    network = restore_image_encoder(saved.description["architecture"], saved.description["network"], arrays)
+    return ScanPart(network=network, normalisation=normalisation)
 
 
 def _record_part(saved: _Saved, arrays: Mapping[str, NDArray[Any]], preparation: FeaturePreparation) -> RecordPart:

@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from pefuse.errors import PefuseError, StorageError
+from pefuse.models.zoo import model_row
 from pefuse.storage import disk_error
 from pefuse.training.cells import CellKey, CellStore
 from pefuse.training.data import ArrayScans
@@ -51,7 +52,7 @@ def _begin() -> Callable[[CellTask], dict[str, Any]]:
 @dataclass
 class _CellTrainer:
     data: GridData
-    folds: dict[int, FoldData] = field(default_factory=dict)
+    folds: dict[tuple[int, int], FoldData] = field(default_factory=dict)
     scans: ArrayScans | None = None
 
     def answer(self, task: CellTask) -> dict[str, Any]:
@@ -71,23 +72,30 @@ class _CellTrainer:
         store = CellStore(data.run)
         context = CellContext(
             config=data.config,
-            data=self._fold_data(task.key.fold),
+            data=self._fold_data(task.key),
             scores=data.scores,
             store=store,
             fabric=Fabric(accelerator="auto", devices=1),
+            out_of_fold=self._out_of_fold(task.key),
+            pretrained=data.pretrained,
         )
         result = train_cell(task.key, context)
         seconds = time.perf_counter() - started
         store.save(task.key, result, cell_digest=task.digest, seconds=seconds)
         log_event(data.run, "cell finished", cell=str(task.key), seconds=round(seconds, 3))
 
-    def _fold_data(self, index: int) -> FoldData:
+    def _out_of_fold(self, key: CellKey) -> dict[str, tuple[CellKey, ...]]:
+        row = model_row(key.model)
+        return {need: self.data.out_of_fold(key, need) for need in row.needs} if row.stacked else {}
+
+    def _fold_data(self, key: CellKey) -> FoldData:
         """This worker's view of a fold, made once."""
-        if index not in self.folds:
+        split = (key.fold, key.part)
+        if split not in self.folds:
             data = self.data
             self.folds = {  # one fold at a time: fitted features of all would add up
-                index: FoldData(
-                    fold=data.fold(index),
+                split: FoldData(
+                    fold=data.fold(key),
                     labels=data.labels,
                     record=data.record,
                     scans=self._held_scans(),
@@ -96,7 +104,7 @@ class _CellTrainer:
                     preparation_config=data.config.record,
                 )
             }
-        return self.folds[index]
+        return self.folds[split]
 
     def _held_scans(self) -> ArrayScans | None:
         prepared = self.data.scans

@@ -29,14 +29,21 @@ __all__ = ["CellKey", "CellResult", "CellStore", "digest"]
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class CellKey:
-    """Which model, trained on which fold, from which seed."""
+    """Which model, trained on which fold, from which seed.
+
+    `part` is -1 for the fold itself. From 0 on: the fold's training part without this part of it, which the cell
+    judges in the place of the test studies (late fusions that learn, where no other fold can give them their
+    examples).
+    """
 
     model: str
     seed: int
     fold: int
+    part: int = -1
 
     def __str__(self) -> str:
-        return f"{self.model}-seed{self.seed}-fold{self.fold}"
+        part = f"-part{self.part}" if self.part >= 0 else ""
+        return f"{self.model}-seed{self.seed}-fold{self.fold}{part}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +106,7 @@ class CellStore:
                     "model": key.model,
                     "seed": key.seed,
                     "fold": key.fold,
+                    "part": key.part,
                     "status": "finished",
                     "digest": cell_digest,
                     "seconds": round(seconds, 3),

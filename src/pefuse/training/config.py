@@ -8,29 +8,40 @@ What neither the text nor the code fixes is ours; the reason stands beside the v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 
 from pefuse.ehr import PreparationConfig
 from pefuse.errors import UsageError
 from pefuse.models.boosting import BoostedTreesConfig
-from pefuse.models.fusion import IntermediateConfig
+from pefuse.models.bottleneck import BottleneckConfig
+from pefuse.models.config import ModelConfig, config_from_json
+from pefuse.models.fusion import VectorFusionConfig
 from pefuse.models.sanet import SANetConfig
+from pefuse.models.swin import SwinConfig, check_grid
 from pefuse.models.tabnet import TabNetConfig
-from pefuse.models.zoo import model_row
+from pefuse.models.zoo import TABLE_1, model_row, table3_names, with_needs
 from pefuse.training.augmentation import AugmentationConfig
 from pefuse.training.loop import LoopConfig
+from pefuse.training.provenance import commented_yaml, leaves, merged
 
 __all__ = ["PRESETS", "RunConfig", "resolve_config"]
 
 PRESETS = ("paper", "released", "demo")  # each a YAML file in presets/
-
-TABLE_1 = ("pesi", "spesi", "xgboost", "tabnet", "sanet", "late-average", "intermediate-sanet")
 
 
 class _Part(BaseModel):
@@ -61,7 +72,7 @@ class ScanOptions(_Part):
         return window
 
 
-class ScanModel(_Part):
+class SanetSettings(_Part):
     """SANet and its training."""
 
     network: SANetConfig = SANetConfig.paper()
@@ -69,27 +80,77 @@ class ScanModel(_Part):
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
-class RecordModel(_Part):
+class SwinSettings(_Part):
+    """The Swin encoder and its training. `pretrained`: SHA-256 of the file it starts from, "" = from scratch."""
+
+    network: SwinConfig = SwinConfig.paper()
+    loop: LoopConfig = LoopConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    pretrained: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+
+
+class TabnetSettings(_Part):
     """TabNet as the encoder of the record, and its training. Its input width comes from the data."""
 
     network: _TabNet = TabNetConfig(input_dim=1)
     loop: LoopConfig = LoopConfig()
     sparsity_weight: float = Field(default=1e-3, ge=0)
+    category_dim: int = Field(
+        default=1, ge=1
+    )  # of a categorical column's embedding, with record.categorical: codes
     screen: int = Field(default=0, ge=0)  # columns kept by models/screening.py; 0: all
     dropout: float = Field(default=0.0, ge=0, lt=1)  # share of a case's columns hidden at each training step
 
 
-class Intermediate(_Part):
-    """Intermediate fusion and its training."""
+class LateSettings(_Part):
+    """The late fusions that learn: a TabNet or trees on the single modalities' risks."""
 
-    network: IntermediateConfig = IntermediateConfig()  # its widths and head are set from the embeddings
-    head: _TabNet = TabNetConfig(input_dim=1)
+    inputs: Literal["logit", "risk"] = "risk"
+    tabnet: _TabNet = TabNetConfig(input_dim=1)
     loop: LoopConfig = LoopConfig()
     sparsity_weight: float = Field(default=1e-3, ge=0)
-    # Trained end to end only where the reduction passes gradients (bilinear, none); PCA is fitted, then fixed.
-    end_to_end: LoopConfig | None = None
-    encoder_rate: float = Field(default=0.1, ge=0, le=1)  # the encoders' share of the learning rate
-    auxiliary_weight: float = Field(default=0.3, ge=0)  # of the single modalities' losses
+    trees: BoostedTreesConfig = BoostedTreesConfig(columns_a_split=1.0)
+    # Out-of-fold predictions come from the other folds' models where every training study is validated by one of
+    # them; else (or always, if `nested`) the training part is split again into this many parts.
+    nested: bool = False
+    nested_parts: int = Field(default=5, ge=2, le=20)
+
+
+Schedule = Literal["stage-wise", "end-to-end", "fine-tune"]
+
+
+class FusionTraining(_Part):
+    """How a fusion is trained.
+
+    stage-wise: on the fixed encoders' outputs. end-to-end: fusion and encoders together, from the encoders' own
+    weights. fine-tune: stage-wise, then everything together. What passes no gradient is trained stage-wise.
+    """
+
+    loop: LoopConfig = LoopConfig()  # on the fixed encoders' outputs
+    schedule: Schedule = "stage-wise"
+    learned_schedule: Schedule = "fine-tune"  # where the reduction learns with its head: bilinear attention
+    joint: LoopConfig = LoopConfig()  # of everything together
+    encoder_rate: float = Field(default=0.1, ge=0, le=1)  # the encoders' share of the joint learning rate
+    auxiliary_weight: float = Field(default=0.3, ge=0)  # of the single modalities' losses in joint training
+    # Batch statistics of a table over the few scans of a batch carry no gradient: TabNets keep those they have.
+    joint_statistics: Literal["frozen", "batch"] = "frozen"
+    sparsity_weight: float = Field(default=1e-3, ge=0)
+
+
+class FusionSettings(FusionTraining):
+    """Early and intermediate fusion, and any other that has no part of its own."""
+
+    network: VectorFusionConfig = (
+        VectorFusionConfig()
+    )  # its widths and TabNet head are set from the data and `tabnet`
+    tabnet: _TabNet = TabNetConfig(input_dim=1)  # the head
+    trees: BoostedTreesConfig = BoostedTreesConfig(columns_a_split=1.0)  # the head
+
+
+class BottleneckSettings(FusionTraining):
+    """The bottleneck transformer."""
+
+    network: BottleneckConfig = BottleneckConfig()
 
 
 class RunConfig(_Part):
@@ -97,6 +158,7 @@ class RunConfig(_Part):
 
     preset: str
     models: tuple[str, ...] = TABLE_1
+    ablations: bool = False  # the rows of Table 3 too
     folds: int = Field(default=5, ge=1, le=20)
     fold_seed: int = Field(default=0, ge=0)  # of the split, apart from `seeds`: all seeds share the folds
     seeds: tuple[int, ...] = (0,)  # of the training
@@ -104,10 +166,15 @@ class RunConfig(_Part):
     scan: ScanOptions = ScanOptions()
     record: PreparationConfig = PreparationConfig()
     xgboost: BoostedTreesConfig = BoostedTreesConfig()
-    tabnet: RecordModel = RecordModel()
-    sanet: ScanModel = ScanModel()
-    intermediate: Intermediate = Intermediate()
+    tabnet: TabnetSettings = TabnetSettings()
+    sanet: SanetSettings = SanetSettings()
+    swin: SwinSettings = SwinSettings()
+    late: LateSettings = LateSettings()
+    fusion: FusionSettings = FusionSettings()
+    mbt: BottleneckSettings = BottleneckSettings()
+    options: dict[str, dict[str, Any]] = {}  # of fusions that have no part of their own, by the model's name
     threads: int = Field(default=0, ge=0)  # a cell; 0: all allowed cores, one cell after another
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)  # where each setting came from
 
     @field_validator("models")
     @classmethod
@@ -125,9 +192,76 @@ class RunConfig(_Part):
             raise ValueError("at least one seed is needed, and each only once")
         return seeds
 
+    def __eq__(self, other: object) -> bool:
+        """Of two configs with the same settings, wherever these came from."""
+        return isinstance(other, RunConfig) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @field_validator("options")
+    @classmethod
+    def _of_known_models(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, given in options.items():
+            fusion = model_row(name).fusion
+            if fusion is None or fusion.settings != "fusion" or fusion.Config is VectorFusionConfig:
+                raise ValueError(f"{name} has a part of its own in the settings, or no options")
+            config_from_json(fusion.Config, given)
+        return options
+
+    def check_models(self) -> None:
+        """Tell of a model that cannot run with these settings before anything is trained.
+
+        Raises:
+            UsageError: which, and what to do.
+        """
+        rows = with_needs(self.all_models)
+        if any(row.base == "swin" for row in rows):
+            check_grid((self.scan.grid,) * 3)
+            flat = self.swin.network.grid
+            if flat not in (None, self.scan.grid):
+                raise UsageError(
+                    f"The Swin encoder flattens the map of a scan of {flat}³, but scans have {self.scan.grid}³: "
+                    f"set swin.network.grid to {self.scan.grid}, or to null, which averages the map."
+                )
+        for row in rows:
+            if row.fusion is not None:
+                self.fusion_network(row.name)
+
+    @property
+    def all_models(self) -> tuple[str, ...]:
+        """The models, and with `ablations` the rows of Table 3."""
+        if not self.ablations:
+            return self.models
+        network = self.fusion.network
+        return tuple(dict.fromkeys((*self.models, *table3_names(reduction=network.reduction, head=network.head))))
+
+    def fusion_training(self, name: str) -> FusionTraining:
+        """The settings by which a fusion is trained."""
+        fusion = model_row(name).fusion
+        assert fusion is not None
+        part: FusionTraining = getattr(self, fusion.settings)
+        return part
+
+    def fusion_network(self, name: str) -> ModelConfig:
+        """A fusion's options, its variant's included; widths are those of the settings still."""
+        row = model_row(name)
+        assert row.fusion is not None
+        if row.fusion.Config is BottleneckConfig:
+            return self.mbt.network
+        if row.fusion.Config is not VectorFusionConfig:
+            return config_from_json(row.fusion.Config, self.options.get(row.base, {}))
+        config = replace(
+            self.fusion.network,
+            reduction=row.variant.reduction or self.fusion.network.reduction,
+            head=row.variant.head or self.fusion.network.head,
+            tabnet=None,
+        )
+        head = replace(self.fusion.tabnet, input_dim=config.fused_dim) if config.head == "tabnet" else None
+        return replace(config, tabnet=head)
+
     def to_yaml(self) -> str:
-        """The resolved config, to be read by `resolve_config` again."""
-        return yaml.safe_dump(_plain(self.model_dump(mode="python")), sort_keys=False, width=100)
+        """The resolved config, each value with where it came from, to be read by `resolve_config` again."""
+        return commented_yaml(_plain(self.model_dump(mode="python")), self._sources)
 
 
 def resolve_config(preset: str = "paper", *, file: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -145,14 +279,24 @@ def resolve_config(preset: str = "paper", *, file: Path | None = None, overrides
     preset = str(given.pop("preset", preset))
     if preset not in PRESETS:
         raise UsageError(f'There is no preset "{preset}". Presets: {", ".join(PRESETS)}.')
-    shipped = resources.files("pefuse.training") / "presets" / f"{preset}.yaml"
-    settings = _merged(_read_yaml(shipped.read_text), given)
-    for override in overrides:
-        settings = _merged(settings, _one_setting(override))
+    layers = [*_preset_layers(preset), ("file", given), *(("set", _one_setting(one)) for one in overrides)]
+    settings: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in layers:
+        settings = merged(settings, layer)
+        sources |= dict.fromkeys(leaves(layer), source)
     try:
-        return RunConfig.model_validate({**settings, "preset": preset})
+        config = RunConfig.model_validate({**settings, "preset": preset})
     except ValidationError as error:
         raise UsageError(_explained(error)) from error
+    config._sources = sources
+    return config
+
+
+def _preset_layers(preset: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a preset says, by source: ours first, so that the text or the code has the last word."""
+    shipped = _read_yaml((resources.files("pefuse.training") / "presets" / f"{preset}.yaml").read_text)
+    return [(source, shipped[source]) for source in ("ours", "text", "code") if source in shipped]
 
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -174,7 +318,7 @@ def _explained(error: ValidationError) -> str:
 
 def _names_at(path: Sequence[int | str]) -> list[str]:
     """The names of the settings that stand in a part of the config."""
-    part: Any = RunConfig(preset="paper", intermediate=Intermediate(end_to_end=LoopConfig())).model_dump()
+    part: Any = RunConfig(preset="paper").model_dump()
     for name in path:
         part = part.get(name, {}) if isinstance(part, Mapping) else {}
     return sorted(str(name) for name in part) if isinstance(part, Mapping) else []
@@ -203,15 +347,6 @@ def _one_setting(override: str) -> dict[str, Any]:
     for part in reversed(name.split(".")):
         parsed = {part: parsed}
     return dict(parsed)
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, mapping by mapping."""
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return result
 
 
 def _plain(value: Any) -> Any:

@@ -72,8 +72,9 @@ class ArrayScans:
 class CaseSource:
     """The cases of one part of a fold, in a fixed order.
 
-    `ehr` is `(N, D)` float32 without NaN. The image is either read from `scans`, normalised and augmented, or
-    it is `image_vectors` `(N, E)`: embeddings of an encoder that is not trained any more.
+    `ehr` is `(N, D)` float32 without NaN; its columns `ehr_categories` hold codes. The image is either read from
+    `scans`, normalised and augmented, or it is `image_vectors`. Both `ehr` and `image_vectors` may also be what a
+    fusion takes of encoders that are not trained any more: vectors `(N, E)` or tokens `(N, T, E)`.
     """
 
     study_ids: tuple[str, ...]
@@ -83,6 +84,7 @@ class CaseSource:
     scans: ScanArrays | None = None
     normalisation: ScanNormalisation | None = None
     augmentation: AugmentationConfig | None = None
+    ehr_categories: tuple[int, ...] = ()
     ehr_dropout: float = 0.0
 
     def __len__(self) -> int:
@@ -116,9 +118,12 @@ class CaseSource:
         ehr = torch.from_numpy(self.ehr[rows])
         if generator is None or not self.ehr_dropout:
             return ehr
-        # A hidden column reads as the mean (a number) or as not set (a mark).
-        shown = torch.rand(ehr.shape, generator=generator) >= self.ehr_dropout
-        return ehr * shown / (1 - self.ehr_dropout)
+        # A hidden column reads as the mean (a number), as not set (a mark) or as none of its levels (a code).
+        shown = ehr * (torch.rand(ehr.shape, generator=generator) >= self.ehr_dropout)
+        scaled = shown / (1 - self.ehr_dropout)
+        for column in self.ehr_categories:
+            scaled[:, column] = shown[:, column]
+        return scaled
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All cases in order, not augmented."""

@@ -19,7 +19,10 @@ FAILED_COLUMNS = ("model", "seed", "fold", "reason")
 
 def trained_rows(rows: Sequence[Row], failed: Sequence[FailedCell]) -> list[Row]:
     """The models that were trained on every fold and seed, and that start from none that was not."""
-    lost: set[str] = {failure.key.model for failure in failed}
+    lost = {failure.key.model for failure in failed if failure.key.part < 0}
+    # A nested part is of use to the late fusions that learn, and to nobody else.
+    parts = {failure.key.model for failure in failed if failure.key.part >= 0}
+    lost |= {row.name for row in rows if row.stacked and parts & set(row.needs)}
     while more := {row.name for row in rows if lost & set(row.needs)} - lost:
         lost |= more
     return [row for row in rows if row.name not in lost]
@@ -27,17 +30,22 @@ def trained_rows(rows: Sequence[Row], failed: Sequence[FailedCell]) -> list[Row]
 
 def write_failed(run: Path, rows: Sequence[Row], failed: Sequence[FailedCell]) -> None:
     """`failed.csv`: one row a failed cell, and one (without fold) a model that starts from one of those."""
-    own = [(one.key.model, one.key.seed, one.key.fold, one.error) for one in sorted(failed, key=lambda f: f.key)]
-    told = {failure.key.model for failure in failed}
+    whole = [failure for failure in failed if failure.key.part < 0]
+    own = [(one.key.model, one.key.seed, one.key.fold, one.error) for one in sorted(whole, key=lambda f: f.key)]
+    told = {failure.key.model for failure in whole}
     trained = {row.name for row in trained_rows(rows, failed)}
-    others = [
-        (row.name, None, None, f"It starts from {' and '.join(sorted(set(row.needs) - trained))}.")
-        for row in rows
-        if row.name not in trained | told
-    ]
+    others = [(row.name, None, None, _starts_from(row, trained)) for row in rows if row.name not in trained | told]
     table = pd.DataFrame([*own, *others], columns=list(FAILED_COLUMNS))
     with atomic_file(run / "failed.csv") as partial:
         table.astype({"seed": "Int64", "fold": "Int64"}).to_csv(partial, index=False)
+
+
+def _starts_from(row: Row, trained: set[str]) -> str:
+    if lost := sorted(set(row.needs) - trained):
+        return f"It starts from {' and '.join(lost)}."
+    return (
+        f"It learns from out-of-fold risks of {' and '.join(row.needs)}, and a part of them could not be trained."
+    )
 
 
 def not_trained_error(kind: type[RunError], rows: Sequence[Row], failed: Sequence[FailedCell]) -> RunError:

@@ -74,11 +74,19 @@ class FoldData:
 
     @cached_property
     def preparation(self) -> FeaturePreparation:
-        """Feature preparation fitted on the training part."""
+        """Feature preparation for the networks, fitted on the training part."""
+        return self._fitted(self.preparation_config)
+
+    @cached_property
+    def tree_preparation(self) -> FeaturePreparation:
+        """The same for boosted trees, which cannot embed a code: a column a level."""
+        if self.preparation_config.categorical == "one-hot":
+            return self.preparation
+        return self._fitted(replace(self.preparation_config, categorical="one-hot"))
+
+    def _fitted(self, config: PreparationConfig) -> FeaturePreparation:
         assert self.record is not None
-        return FeaturePreparation.fit(
-            self.record, self.studies("train", scan=False, record=True), config=self.preparation_config
-        )
+        return FeaturePreparation.fit(self.record, self.studies("train", scan=False, record=True), config=config)
 
     @cached_property
     def normalisation(self) -> ScanNormalisation:
@@ -96,17 +104,23 @@ class FoldData:
             window_hu=self.window_hu, mean=mean, sd=max(1e-6, float(np.sqrt(squares / count - mean**2)))
         )
 
-    def features(self, study_ids: Sequence[str], *, scaled: bool = True) -> EhrFeatures:
-        """Fitted features; unscaled ones keep NaN for what is missing (boosted trees use it)."""
+    def features(self, study_ids: Sequence[str]) -> EhrFeatures:
+        """Fitted features for the networks: scaled, nothing missing."""
         assert self.record is not None
-        return self.preparation.transform(self.record, study_ids, scale=scaled, impute=scaled)
+        return self.preparation.transform(self.record, study_ids)
+
+    def tree_features(self, study_ids: Sequence[str]) -> EhrFeatures:
+        """Fitted features for boosted trees: in their own units, NaN where missing."""
+        assert self.record is not None
+        return self.tree_preparation.transform(self.record, study_ids, scale=False, impute=False)
 
     def source(self, split: str, *, scan: bool, record: bool, **settings: Any) -> CaseSource:
         """The cases of a part of the fold as a network takes them."""
         ids = self.studies(split, scan=scan, record=record)
         source = CaseSource(study_ids=ids, labels=self.label_array(ids))
         if record:
-            source = replace(source, ehr=self.features(ids).values)
+            codes = [place for place, column in enumerate(self.preparation.columns) if column.role == "category"]
+            source = replace(source, ehr=self.features(ids).values, ehr_categories=tuple(codes))
         if scan:
             source = replace(source, scans=self.scans, normalisation=self.normalisation)
         return replace(source, **settings)

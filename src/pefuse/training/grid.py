@@ -13,7 +13,7 @@ from functools import partial
 from pefuse.machine import allowed_cores
 from pefuse.training.cell_worker import CellTask
 from pefuse.training.cells import CellKey, CellStore
-from pefuse.training.griddata import GridData, cell_digest, cell_needs
+from pefuse.training.griddata import Digests, GridData, cell_needs, with_cell_needs
 from pefuse.types import Progress
 from pefuse.workers import Worker, WorkerDiedError, Workers
 
@@ -37,7 +37,7 @@ class FailedCell:
 def run_cells(
     keys: Sequence[CellKey], data: GridData, *, progress: Progress | None = None
 ) -> tuple[FailedCell, ...]:
-    """Train every cell that is not there yet.
+    """Train every cell that is not there yet, and those that it starts from.
 
     Args:
         keys: in the order in which to begin those that can be begun.
@@ -49,7 +49,9 @@ def run_cells(
         StorageError: the disk is full or the folder cannot be written. Finished cells are kept.
     """
     store = CellStore(data.run)
-    digests = {key: cell_digest(key, data) for key in keys}
+    keys, digest = with_cell_needs(keys, data), Digests(data)
+    digests = {key: digest(key) for key in keys}
+    needs = {key: cell_needs(key, data) for key in keys}
     todo = [key for key in keys if not store.finished(key, digests[key])]
     report = progress or (lambda what, done, total: None)
     report("models", len(keys) - len(todo), len(keys))
@@ -57,11 +59,12 @@ def run_cells(
         return ()
     count = max(1, min(allowed_cores() // data.threads, len(todo)))
     with Workers(count, "pefuse.training.cell_worker.main", threads=data.threads, first=data) as workers:
-        return _run(todo, digests, workers, lambda left: report("models", len(keys) - left, len(keys)))
+        return _run(todo, needs, digests, workers, lambda left: report("models", len(keys) - left, len(keys)))
 
 
 def _run(
     todo: Sequence[CellKey],
+    needs: Mapping[CellKey, set[CellKey]],
     digests: Mapping[CellKey, str],
     workers: Workers,
     on_left: Callable[[int], None],
@@ -70,7 +73,7 @@ def _run(
     unfinished = set(todo)
     failed: list[FailedCell] = []
     while waiting or running:
-        for key in [key for key in waiting if not cell_needs(key) & unfinished]:
+        for key in [key for key in waiting if not needs[key] & unfinished]:
             waiting.remove(key)
             running[workers.submit(partial(_train, CellTask(key=key, digest=digests[key])))] = key
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -80,15 +83,17 @@ def _run(
                 unfinished.discard(key)
             else:
                 failed.append(failure)
-                waiting = _without_dependents(waiting, key)
+                waiting = _without_dependents(waiting, key, needs)
             on_left(len(waiting) + len(running))
     return tuple(failed)
 
 
-def _without_dependents(waiting: Sequence[CellKey], failed: CellKey) -> list[CellKey]:
+def _without_dependents(
+    waiting: Sequence[CellKey], failed: CellKey, needs: Mapping[CellKey, set[CellKey]]
+) -> list[CellKey]:
     """Those that do not start from the failed cell, directly or through another."""
     lost, left = {failed}, list(waiting)
-    while gone := [key for key in left if cell_needs(key) & lost]:
+    while gone := [key for key in left if needs[key] & lost]:
         lost |= set(gone)
         left = [key for key in left if key not in lost]
     return left

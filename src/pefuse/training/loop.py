@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pefuse.errors import RunError
 from pefuse.evaluation import auroc
 from pefuse.training.data import Batch, CaseSource
 
@@ -110,6 +111,7 @@ def train(
         on_epoch: called after each epoch, for a progress bar.
 
     Raises:
+        RunError: a loss is not a number: the training lost itself.
         ValueError: a fold of one case cannot be trained on.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -135,6 +137,7 @@ def train(
         with average.applied(module):
             logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
             epoch = _score(number, train_loss, logits, validation.labels, weight)
+            _check_finite(epoch)
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
             if number + 1 >= first_kept and (best is None or score > best[0]):
                 best = (score, number, copy.deepcopy(module.state_dict()))
@@ -252,6 +255,15 @@ def _score(
         validation_loss=float(loss),
         validation_auc=auroc(labels, logits),
     )
+
+
+def _check_finite(epoch: Epoch) -> None:
+    for name, loss in (("training", epoch.train_loss), ("validation", epoch.validation_loss)):
+        if not math.isfinite(loss):
+            raise RunError(
+                f"The {name} loss of epoch {epoch.epoch} is not a number: set a lower learning_rate or a "
+                "clip_norm in the model's loop."
+            )
 
 
 class _Average:

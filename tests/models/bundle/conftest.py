@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,18 @@ from pefuse.ehr import FeaturePreparation, RawColumn, RawRecord
 from pefuse.models import (
     BoostedTrees,
     BoostedTreesConfig,
-    IntermediateConfig,
+    BottleneckConfig,
+    BottleneckFusion,
+    EarlyFusion,
     IntermediateFusion,
+    MajorityVote,
     SANet,
     SANetConfig,
+    Swin,
+    SwinConfig,
     TabNet,
     TabNetConfig,
+    VectorFusionConfig,
     WeightedAverage,
 )
 from pefuse.models.bundle import (
@@ -41,11 +48,15 @@ from pefuse.models.bundle import (
     save_bundle,
 )
 from pefuse.models.bundle.members import Model
+from pefuse.models.late import Combiner, StackedTabNet, StackedTrees, StackingInputs
+from pefuse.models.reduction import ReductionConfig
 from pefuse.models.scan_normalisation import ScanNormalisation
 
-GRID = 16
+GRID = 32
 STUDIES = tuple(f"S{number}" for number in range(30))
-KINDS = ("sanet", "tabnet", "boosted-trees", "late-average", "pca", "bilinear")
+LATE = ("late-average", "late-vote", "late-tabnet", "late-xgboost")
+FUSED = ("pca", "bilinear", "early", "mbt", "nmf-xgboost")
+KINDS = ("sanet", "swin", "tabnet", "boosted-trees", *LATE, *FUSED)
 COLUMNS = (
     RawColumn(key="sodium", name="sodium (mmol/L)", family="lab", kind="continuous", unit="mmol/L"),
     RawColumn(key="lactate", name="lactate (mmol/L)", family="lab", kind="continuous", unit="mmol/L"),
@@ -83,23 +94,66 @@ def _model(kind: str, preparation: FeaturePreparation) -> Model:
     record = RecordPart(network=TabNet(tabnet).eval(), preparation=preparation)
     if kind == "sanet":
         return ScanModel(scan=scan, logit_shift=1.5)
+    small_swin = SwinConfig.demo(window=2, depths=(1, 1, 1, 1), hidden_dim=8, embedding_dim=6)
+    swin = ScanPart(network=Swin(small_swin).eval(), normalisation=normalisation)
+    if kind == "swin":
+        return ScanModel(scan=swin, logit_shift=1.5)
     if kind == "tabnet":
         return RecordModel(record=record, logit_shift=-0.5)
     if kind == "boosted-trees":
         values = preparation.transform(make_record(), STUDIES, scale=False, impute=False).values
         trees = BoostedTrees(BoostedTreesConfig(rounds=4, threads=1)).fit(values, np.arange(30) % 3 == 0)
         return TreesModel(trees=trees, preparation=preparation)
-    if kind == "late-average":
-        average = WeightedAverage(("sanet", "tabnet"))
-        average.weights = np.array([0.25, 0.75])
+    if kind in LATE:
         single = ScanModel(scan=scan, logit_shift=1.0), RecordModel(record=record, logit_shift=2.0)
-        return LateModel(scan=single[0], record=single[1], average=average)
-    config = IntermediateConfig(image_dim=6, ehr_dim=4, reduction=kind, components=3, image_tokens=2, ehr_tokens=2)  # type: ignore[arg-type]
-    fusion = IntermediateFusion(config).eval()
-    if kind == "pca":
-        fusion.join.weight.normal_()
-        fusion.join.bias.zero_()
-    return FusionModel(scan=scan, record=record, fusion=fusion, end_to_end=kind == "bilinear", logit_shift=0.7)
+        return LateModel(scan=single[0], record=single[1], kind=kind, combiner=_combiner(kind))  # type: ignore[arg-type]
+    return _fusion_model(kind, scan, swin, record)
+
+
+def _combiner(kind: str) -> Combiner:
+    names, risks = ("sanet", "tabnet"), np.random.default_rng(0).random((30, 2))
+    if kind == "late-average":
+        average = WeightedAverage(names)
+        average.weights = np.array([0.25, 0.75])
+        return average
+    if kind == "late-vote":
+        return MajorityVote(names).fit(risks, np.arange(30) % 3 == 0)
+    inputs = StackingInputs.fit("logit", risks, models=2)
+    if kind == "late-xgboost":
+        trees = BoostedTrees(BoostedTreesConfig(rounds=4, threads=1)).fit(inputs(risks), np.arange(30) % 3 == 0)
+        return StackedTrees(names=names, inputs=inputs, trees=trees)
+    network = TabNet(TabNetConfig(input_dim=2, n_d=3, n_a=3, n_steps=2)).eval()
+    return StackedTabNet(names=names, inputs=inputs, network=network, logit_shift=0.5)
+
+
+def _fusion_model(kind: str, scan: ScanPart, swin: ScanPart, record: RecordPart) -> FusionModel:
+    """Of 20 training cases that are noise."""
+    noise = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
+    columns = torch.randn(20, record.network.embedder.width, generator=torch.Generator().manual_seed(2))
+    fitted = ReductionConfig(components=3)
+    small = VectorFusionConfig(
+        image_dim=6, ehr_dim=4, training_rows=20, fitted=fitted, image_tokens=2, ehr_tokens=2
+    )
+    parts = {"scan": scan, "record": record, "end_to_end": kind == "bilinear", "logit_shift": 0.7}
+    if kind == "early":
+        early = EarlyFusion(replace(small, ehr_dim=columns.shape[1], head="fc")).eval()
+        return FusionModel(fusion=early.prepare(noise, columns), **parts)
+    if kind == "mbt":
+        tokens, channels = 8, swin.network.feature_channels
+        config = BottleneckConfig(
+            image_dim=channels, image_tokens=tokens, ehr_dim=4, ehr_tokens=2, width=8, heads=2, bottleneck_tokens=2
+        )
+        mbt = BottleneckFusion(config).eval()
+        mbt.prepare(torch.randn(20, tokens, channels), torch.randn(20, 2, 4))
+        return FusionModel(fusion=mbt, **{**parts, "scan": swin})
+    if kind == "nmf-xgboost":
+        grown = IntermediateFusion(replace(small, reduction="nmf", head="xgboost")).eval()
+        grown.prepare(noise, noise[:, :4])
+        rows = grown.fuse(noise, noise[:, :4])[0].detach().numpy()
+        trees = BoostedTrees(BoostedTreesConfig(rounds=4, threads=1)).fit(rows, np.arange(20) % 3 == 0)
+        return FusionModel(fusion=grown, trees=trees, **parts)
+    fusion = IntermediateFusion(replace(small, reduction=kind)).eval()  # type: ignore[arg-type]
+    return FusionModel(fusion=fusion.prepare(noise, noise[:, :4]), **parts)
 
 
 def make_bundle(kind: str) -> Bundle:
@@ -112,7 +166,7 @@ def make_bundle(kind: str) -> Bundle:
         for seed in (0, 1)
         for fold in (0, 1)
     )
-    reads_record = kind != "sanet"
+    reads_record = kind not in ("sanet", "swin")
     return Bundle(
         about=About(
             written_by="pefuse 0",

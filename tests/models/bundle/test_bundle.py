@@ -14,8 +14,8 @@ from pefuse.errors import BundleError, PefuseError, RecordError, UsageError
 def test_needs_and_features_are_told(bundles):
     fusion, scan, record = bundles["pca"], bundles["sanet"], bundles["boosted-trees"]
 
-    assert (fusion.needs_scan, fusion.needs_record, fusion.grid) == (True, True, 16)
-    assert (scan.needs_scan, scan.needs_record, scan.grid) == (True, False, 16)
+    assert (fusion.needs_scan, fusion.needs_record, fusion.grid) == (True, True, 32)
+    assert (scan.needs_scan, scan.needs_record, scan.grid) == (True, False, 32)
     assert (record.needs_scan, record.needs_record, record.grid) == (False, True, None)
     assert [column.unit for column in record.features] == ["mmol/L", "mmol/L", "", ""]
     assert fusion.thresholds["youden"].value == 0.25
@@ -50,9 +50,9 @@ def strange(record):
         ("sanet", {"study_ids": []}, UsageError, "no study to predict"),
         ("sanet", {"study_ids": ["S1", "S1"]}, UsageError, "Study S1 is asked for twice"),
         ("sanet", {"batch_size": 0}, UsageError, "at least 1"),
-        ("sanet", {"scans": np.zeros((2, 8, 16, 16), np.int16)}, UsageError, "grid of 8×16×16 .* `--grid 16`"),
-        ("sanet", {"scans": np.zeros((2, 16, 16, 16), np.float32)}, UsageError, "type int16"),
-        ("sanet", {"scans": np.zeros((3, 16, 16, 16), np.int16)}, UsageError, r"shape \(2, Z, Y, X\)"),
+        ("sanet", {"scans": np.zeros((2, 8, 32, 32), np.int16)}, UsageError, "grid of 8×32×32 .* `--grid 32`"),
+        ("sanet", {"scans": np.zeros((2, 32, 32, 32), np.float32)}, UsageError, "type int16"),
+        ("sanet", {"scans": np.zeros((3, 32, 32, 32), np.int16)}, UsageError, r"shape \(2, Z, Y, X\)"),
         ("boosted-trees", {"record": other_unit}, RecordError, "'mg/dL' but was in 'mmol/L'"),
         ("pca", {"record": strange}, RecordError, "none of the 4 columns"),
     ],

@@ -150,7 +150,7 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("format", 2), "of format 2, and this pefuse reads format 1"),
+        (put("format", 1), "of format 1, and this pefuse reads format 2"),
         (drop("format"), "not valid at format"),
         (drop("thresholds"), "not valid at thresholds"),
         (put("password", 1), "not valid at password"),
@@ -160,7 +160,7 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], object]:
         (put("members.0.logit_shift", float("nan")), "not valid at"),
         (put("members.0.logit_shift", "1"), "not valid at members.0"),
         (put("members.1.fold", 0), "same seed and fold"),
-        (put("architecture", "tabnet"), "another architecture"),
+        (put("architecture", "record"), "another architecture"),
         (put("members.0.tensors", "../../etc/passwd"), "not valid at members.0"),
         (put("members.0.tensors", "model.pkl"), "not valid at members.0"),
         (put("members.0.tensors", "seed9-fold9.safetensors"), "not those that the members name"),

@@ -31,11 +31,11 @@ SCANS_AT_ONCE = 4  # at 128³ a SANet holds about 150 MB of activations for each
 ROWS_AT_ONCE = 1024
 
 _ARCHITECTURES: dict[type, Architecture] = {
-    ScanModel: "sanet",
-    RecordModel: "tabnet",
-    TreesModel: "boosted-trees",
-    LateModel: "late-average",
-    FusionModel: "intermediate",
+    ScanModel: "scan",
+    RecordModel: "record",
+    TreesModel: "trees",
+    LateModel: "late",
+    FusionModel: "fusion",
 }
 
 
@@ -172,7 +172,7 @@ class Bundle:
                 f"The record has none of the {len(self.about.features)} columns that the model {self.model} "
                 "reads: its codes or names are not those of the training cohort. Map them in codes.csv."
             )
-        scaled = self.architecture != "boosted-trees"
+        scaled = self.architecture != "trees"
         preparations: list[FeaturePreparation] = [
             member.model.preparation for member in self.members if member.model.preparation is not None
         ]

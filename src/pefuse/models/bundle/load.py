@@ -41,11 +41,21 @@ from pefuse.models.bundle.members import (
     ScanPart,
     TreesModel,
 )
-from pefuse.models.late import WeightedAverage
-from pefuse.models.restore import Arrays, Unfilled, restore_fusion, restore_sanet, restore_tabnet
+from pefuse.models.fusion import VectorFusion
+from pefuse.models.late import (
+    Combiner,
+    MajorityVote,
+    StackedTabNet,
+    StackedTrees,
+    StackingInputs,
+    WeightedAverage,
+)
+from pefuse.models.restore import Arrays, Unfilled, restore_fusion, restore_image_encoder, restore_tabnet
 from pefuse.models.scan_normalisation import ScanNormalisation
 
 __all__ = ["load_bundle", "read_about"]
+
+MOST_SHIFT = 50  # of a logit
 
 
 def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
@@ -152,6 +162,8 @@ def _model(entry: MemberEntry, files: _Files) -> Model:
         return _trees(entry, files)
     parts = files.tensors(entry.tensors)
     wanted = {name for name in ("scan", "record", "fusion") if hasattr(entry, name)}
+    if isinstance(entry, LateMember) and entry.combiner == "late-tabnet":
+        wanted.add("late")
     if set(parts) != wanted:
         raise BundleError(
             f"it needs the tensors of {' and '.join(sorted(wanted))}, and has those of {len(parts)} parts"
@@ -174,28 +186,67 @@ def _trees(entry: TreesMember, files: _Files) -> TreesModel:
 
 
 def _late(entry: LateMember, parts: Mapping[str, Arrays], files: _Files) -> LateModel:
-    average = WeightedAverage.from_json(entry.average)
-    _need_width(len(average.names), 2, "the average", "a late fusion")
+    combiner = _combiner(entry, parts, files)
+    _need_width(len(combiner.names), 2, "the late fusion", "two modalities")
     return LateModel(
         scan=ScanModel(scan=_scan(entry.scan, parts, files), logit_shift=entry.scan_shift),
         record=RecordModel(record=_record(entry.record, parts, files), logit_shift=entry.record_shift),
-        average=average,
+        kind=entry.combiner,
+        combiner=combiner,
     )
+
+
+def _combiner(entry: LateMember, parts: Mapping[str, Arrays], files: _Files) -> Combiner:
+    settings: Any = entry.settings
+    if (entry.trees is not None) != (entry.combiner == "late-xgboost"):
+        raise BundleError("it has trees where none belong, or lacks them")
+    if entry.combiner == "late-average":
+        return WeightedAverage.from_json(settings)
+    if entry.combiner == "late-vote":
+        return MajorityVote.from_json(settings)
+    inputs = StackingInputs.from_json(settings.get("inputs", {}))
+    names = settings.get("names")
+    if not isinstance(names, list) or len(names) != len(inputs.mean) or not all(isinstance(n, str) for n in names):
+        raise BundleError("the late fusion does not say whose risks it takes")
+    if entry.trees is not None:
+        trees = files.trees(entry.trees)
+        _need_width(trees.columns, len(names), "the trees", "the late fusion")
+        return StackedTrees(names=tuple(names), inputs=inputs, trees=trees)
+    network = restore_tabnet(settings.get("network", {}), parts["late"])
+    _need_width(network.config.input_dim, len(names), "the late fusion's network", "its risks")
+    _need_width(network.config.output_dim, 1, "the late fusion's network", "a risk")
+    shift = settings.get("logit_shift")
+    if not isinstance(shift, int | float) or isinstance(shift, bool) or not abs(shift) <= MOST_SHIFT:
+        raise BundleError("the shift of the late fusion's logits is no number that it could be")
+    return StackedTabNet(names=tuple(names), inputs=inputs, network=network, logit_shift=float(shift))
 
 
 def _fusion(entry: FusionMember, parts: Mapping[str, Arrays], files: _Files) -> FusionModel:
     scan, record = _scan(entry.scan, parts, files), _record(entry.record, parts, files)
-    fusion = restore_fusion(entry.fusion, parts["fusion"])
-    _need_width(fusion.config.image_dim, scan.network.embedding_dim, "the fusion", "the scan's network")
-    _need_width(fusion.config.ehr_dim, record.network.embedding_dim, "the fusion", "the record's network")
+    fusion = restore_fusion(entry.fusion_kind, entry.fusion, parts["fusion"])
+    assert files.grid is not None  # the manifest has seen to it
+    taken = fusion.taken_shapes(scan.network, record.network, files.grid)
+    if taken != fusion.shapes:
+        raise BundleError(f"the fusion takes {fusion.shapes} numbers where its encoders give {taken}")
+    grown = isinstance(fusion, VectorFusion) and fusion.head is None
+    if grown != (entry.trees is not None):
+        raise BundleError("it has trees where none belong, or lacks them")
+    trees = files.trees(entry.trees) if entry.trees is not None else None
+    if trees is not None:
+        _need_width(trees.columns, fusion.config.fused_dim, "the trees", "the fusion")
     return FusionModel(
-        scan=scan, record=record, fusion=fusion, end_to_end=entry.end_to_end, logit_shift=entry.logit_shift
+        scan=scan,
+        record=record,
+        fusion=fusion,
+        end_to_end=entry.end_to_end,
+        logit_shift=entry.logit_shift,
+        trees=trees,
     )
 
 
 def _scan(entry: ScanEntry, parts: Mapping[str, Arrays], files: _Files) -> ScanPart:
-    network = restore_sanet(entry.network, parts["scan"])
-    _need_width(network.config.in_channels, 1, "the scan's network", "a scan")
+    network = restore_image_encoder(entry.network_kind, entry.network, parts["scan"])
+    _need_width(getattr(network.config, "in_channels", 1), 1, "the scan's network", "a scan")
     assert files.grid is not None  # the manifest has seen to it
     if min(network.feature_grid((files.grid,) * 3)) < 1:
         raise BundleError(f"a grid of {files.grid} is too small for its network")

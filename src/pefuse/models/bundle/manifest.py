@@ -31,11 +31,11 @@ __all__ = [
     "files_of",
 ]
 
-FORMAT: Literal[1] = 1  # a reader takes this one alone
+FORMAT: Literal[2] = 2  # a reader takes this one alone
 NOTICE = "Research use only: not a medical device. Not for diagnosis, triage or treatment."
 MOST_BYTES = 4 * 2**30  # of all files together: they are held in memory while they are checked
 
-Architecture = Literal["sanet", "tabnet", "boosted-trees", "late-average", "intermediate"]
+Architecture = Literal["scan", "record", "trees", "late", "fusion"]
 # Plain names in one folder: nothing here can point elsewhere.
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}\.(safetensors|json)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -109,8 +109,9 @@ class About(_Strict):
 
 
 class ScanEntry(_Strict):
-    """SANet's options and how HU become its input."""
+    """The image encoder's options and how HU become its input."""
 
+    network_kind: Literal["sanet", "swin"]
     network: Options
     window_hu: tuple[Hu, Hu]
     mean: Annotated[float, Field(ge=-0.01, le=1.01)]  # of the window scaled to 0..1
@@ -136,9 +137,9 @@ class _Member(_Strict):
 
 
 class ScanMember(_Member):
-    """SANet."""
+    """A network of the scan alone."""
 
-    architecture: Literal["sanet"] = "sanet"
+    architecture: Literal["scan"] = "scan"
     tensors: FileName
     scan: ScanEntry
     logit_shift: Shift
@@ -147,7 +148,7 @@ class ScanMember(_Member):
 class RecordMember(_Member):
     """TabNet."""
 
-    architecture: Literal["tabnet"] = "tabnet"
+    architecture: Literal["record"] = "record"
     tensors: FileName
     record: RecordEntry
     logit_shift: Shift
@@ -156,33 +157,37 @@ class RecordMember(_Member):
 class TreesMember(_Member):
     """XGBoost; its file holds the shift of its logits."""
 
-    architecture: Literal["boosted-trees"] = "boosted-trees"
+    architecture: Literal["trees"] = "trees"
     trees: FileName
     preparation: FileName
 
 
 class LateMember(_Member):
-    """Both single modalities and the weights of their risks."""
+    """Both single modalities, and what joins their risks: weights, thresholds, a TabNet or trees."""
 
-    architecture: Literal["late-average"] = "late-average"
+    architecture: Literal["late"] = "late"
     tensors: FileName
     scan: ScanEntry
     scan_shift: Shift
     record: RecordEntry
     record_shift: Shift
-    average: dict[str, JsonValue]
+    combiner: Literal["late-average", "late-vote", "late-tabnet", "late-xgboost"]
+    settings: Options  # of the combiner
+    trees: FileName | None = None
 
 
 class FusionMember(_Member):
-    """Both encoders and the fusion of their embeddings; `end_to_end`: all of it was trained together."""
+    """Both encoders and the fusion of what it takes of them; `end_to_end`: all of it was trained together."""
 
-    architecture: Literal["intermediate"] = "intermediate"
+    architecture: Literal["fusion"] = "fusion"
     tensors: FileName
     scan: ScanEntry
     record: RecordEntry
+    fusion_kind: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
     fusion: Options
     end_to_end: bool
     logit_shift: Shift
+    trees: FileName | None = None
 
 
 MemberEntry = Annotated[
@@ -200,7 +205,7 @@ class FileEntry(_Strict):
 class Manifest(About):
     """The whole of `bundle.json`."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     architecture: Architecture
     members: Annotated[tuple[MemberEntry, ...], Field(min_length=1, max_length=1_000)]
     files: Annotated[dict[FileName, FileEntry], Field(min_length=1, max_length=3_000)]
@@ -229,6 +234,9 @@ def files_of(member: Any) -> tuple[str, ...]:
             return member.trees, member.preparation
         case ScanMember():
             return (member.tensors,)
-        case RecordMember() | LateMember() | FusionMember():
+        case RecordMember():
             return member.tensors, member.record.preparation
+        case LateMember() | FusionMember():
+            trees = () if member.trees is None else (member.trees,)
+            return member.tensors, member.record.preparation, *trees
     raise TypeError(f"{type(member).__name__} is not a member's entry")

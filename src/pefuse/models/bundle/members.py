@@ -8,6 +8,7 @@ prevalence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +18,16 @@ from torch import Tensor
 
 from pefuse.ehr import FeaturePreparation
 from pefuse.models.boosting import BoostedTrees
-from pefuse.models.fusion import EndToEndFusion, IntermediateFusion
-from pefuse.models.late import WeightedAverage
+from pefuse.models.fusion import EndToEndFusion, Fusion, VectorFusion
+from pefuse.models.late import Combiner
 from pefuse.models.sanet import SANet
 from pefuse.models.scan_normalisation import ScanNormalisation
+from pefuse.models.swin import Swin
 from pefuse.models.tabnet import TabNet
 
 __all__ = [
     "FusionModel",
+    "LateKind",
     "LateModel",
     "Member",
     "Model",
@@ -38,14 +41,20 @@ __all__ = [
 Scans = NDArray[np.int16]  # (B, Z, Y, X), HU
 Features = NDArray[np.float32]  # (B, D)
 Logits = NDArray[np.float64]  # (B,)
+ImageArchitecture = Literal["sanet", "swin"]
+LateKind = Literal["late-average", "late-vote", "late-tabnet", "late-xgboost"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanPart:
     """A network of scans and how HU become its input."""
 
-    network: SANet
+    network: SANet | Swin
     normalisation: ScanNormalisation
+
+    @property
+    def architecture(self) -> ImageArchitecture:
+        return "sanet" if isinstance(self.network, SANet) else "swin"
 
     def input(self, scans: Scans | None) -> Tensor:
         assert scans is not None
@@ -70,6 +79,10 @@ class ScanModel:
     @property
     def preparation(self) -> None:
         return None
+
+    @property
+    def architecture(self) -> ImageArchitecture:
+        return self.scan.architecture
 
     @torch.inference_mode()
     def logits(self, scans: Scans | None, features: Features | None) -> Logits:
@@ -106,11 +119,12 @@ class TreesModel:
 
 @dataclass(frozen=True, kw_only=True)
 class LateModel:
-    """Each modality on its own, and the weighted mean of their risks."""
+    """Each modality on its own, and what makes one risk of both theirs."""
 
     scan: ScanModel
     record: RecordModel
-    average: WeightedAverage  # of two: the scan's risk, the record's
+    kind: LateKind
+    combiner: Combiner  # of two: the scan's risk, the record's
 
     @property
     def preparation(self) -> FeaturePreparation:
@@ -118,18 +132,22 @@ class LateModel:
 
     def logits(self, scans: Scans | None, features: Features | None) -> Logits:
         members = [self.scan.logits(scans, features), self.record.logits(scans, features)]
-        return self.average.predict_logit(expit(np.stack(members, axis=1)))
+        return self.combiner.predict_logit(expit(np.stack(members, axis=1)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FusionModel:
-    """Both embeddings fused. Whether all was trained end to end or not, it answers as one network."""
+    """Both encoders and a fusion of what it takes of them. Trained end to end or not, it answers as one network.
+
+    `trees` are the head of a fusion that has no network for one.
+    """
 
     scan: ScanPart
     record: RecordPart
-    fusion: IntermediateFusion
+    fusion: Fusion
     end_to_end: bool
     logit_shift: float
+    trees: BoostedTrees | None = None
 
     @property
     def preparation(self) -> FeaturePreparation:
@@ -137,8 +155,16 @@ class FusionModel:
 
     @torch.inference_mode()
     def logits(self, scans: Scans | None, features: Features | None) -> Logits:
-        network = EndToEndFusion(self.scan.network, self.record.network, self.fusion).eval()
-        return _array(network(self.scan.input(scans), _tensor(features)).logit) - self.logit_shift
+        image, ehr = self.scan.input(scans), _tensor(features)
+        if self.trees is None:
+            network = EndToEndFusion(self.scan.network, self.record.network, self.fusion).eval()
+            return _array(network(image, ehr).logit) - self.logit_shift
+        assert isinstance(self.fusion, VectorFusion)
+        taken = (
+            self.fusion.take_image(self.scan.network(image)),
+            self.fusion.take_ehr(self.record.network(ehr)),
+        )
+        return self.trees.predict_logit(self.fusion.eval().fuse(*taken)[0].numpy())
 
 
 Model = ScanModel | RecordModel | TreesModel | LateModel | FusionModel

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save as to_safetensors
 
 from pefuse.ehr import FeaturePreparation
+from pefuse.models.boosting import BoostedTrees
 from pefuse.models.bundle.bundle import Bundle
 from pefuse.models.bundle.folder import MANIFEST, SEAL, seal_text, sha256_of
 from pefuse.models.bundle.manifest import (
@@ -34,6 +35,7 @@ from pefuse.models.bundle.members import (
     TreesModel,
 )
 from pefuse.models.config import config_to_json
+from pefuse.models.late import MajorityVote, StackedTabNet, StackedTrees, WeightedAverage
 from pefuse.models.restore import network_arrays
 from pefuse.storage import atomic_folder
 
@@ -87,8 +89,8 @@ class _Files:
         }
         return self.write(f"seed{member.seed}-fold{member.fold}.safetensors", to_safetensors(arrays))
 
-    def trees(self, member: Member, model: TreesModel) -> str:
-        return self.write(f"seed{member.seed}-fold{member.fold}.json", model.trees.to_bytes())
+    def trees(self, member: Member, trees: BoostedTrees) -> str:
+        return self.write(f"seed{member.seed}-fold{member.fold}.json", trees.to_bytes())
 
 
 def _entry(member: Member, files: _Files) -> Any:
@@ -102,19 +104,10 @@ def _entry(member: Member, files: _Files) -> Any:
             place["tensors"] = files.tensors(member, record=model.record.network)
             return RecordMember(**place, record=_record(model.record, files), logit_shift=model.logit_shift)
         case TreesModel() as model:
-            trees, preparation = files.trees(member, model), files.preparation(model.preparation)
+            trees, preparation = files.trees(member, model.trees), files.preparation(model.preparation)
             return TreesMember(**place, trees=trees, preparation=preparation)
         case LateModel() as model:
-            scan, record = model.scan, model.record
-            place["tensors"] = files.tensors(member, scan=scan.scan.network, record=record.record.network)
-            return LateMember(
-                **place,
-                scan=_scan(scan.scan),
-                scan_shift=scan.logit_shift,
-                record=_record(record.record, files),
-                record_shift=record.logit_shift,
-                average=model.average.to_json(),
-            )
+            return LateMember(**place, **_late(member, model, files))
         case FusionModel() as model:
             networks = {"scan": model.scan.network, "record": model.record.network, "fusion": model.fusion}
             place["tensors"] = files.tensors(member, **networks)
@@ -122,15 +115,49 @@ def _entry(member: Member, files: _Files) -> Any:
                 **place,
                 scan=_scan(model.scan),
                 record=_record(model.record, files),
+                fusion_kind=model.fusion.name,
                 fusion=config_to_json(model.fusion.config),
                 end_to_end=model.end_to_end,
                 logit_shift=model.logit_shift,
+                trees=files.trees(member, model.trees) if model.trees else None,
             )
+
+
+def _late(member: Member, model: LateModel, files: _Files) -> dict[str, Any]:
+    scan, record, combiner = model.scan, model.record, model.combiner
+    networks: dict[str, Any] = {"scan": scan.scan.network, "record": record.record.network}
+    settings: dict[str, Any]
+    match combiner:
+        case StackedTabNet():
+            networks["late"] = combiner.network
+            settings = {
+                "names": list(combiner.names),
+                "inputs": combiner.inputs.to_json(),
+                "network": config_to_json(combiner.network.config),
+                "logit_shift": combiner.logit_shift,
+            }
+        case StackedTrees():
+            settings = {"names": list(combiner.names), "inputs": combiner.inputs.to_json()}
+        case WeightedAverage() | MajorityVote():
+            settings = combiner.to_json()
+        case _:
+            raise TypeError(f"{type(combiner).__name__} is no late fusion that a bundle can hold")
+    return {
+        "tensors": files.tensors(member, **networks),
+        "scan": _scan(scan.scan),
+        "scan_shift": scan.logit_shift,
+        "record": _record(record.record, files),
+        "record_shift": record.logit_shift,
+        "combiner": model.kind,
+        "settings": settings,
+        "trees": files.trees(member, combiner.trees) if isinstance(combiner, StackedTrees) else None,
+    }
 
 
 def _scan(part: ScanPart) -> ScanEntry:
     own = part.normalisation
     return ScanEntry(
+        network_kind=part.architecture,
         network=config_to_json(part.network.config),
         window_hu=(float(own.window_hu[0]), float(own.window_hu[1])),
         mean=own.mean,

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds, LinearConstraint, minimize
 
 from pefuse.errors import RunError, UsageError
+from pefuse.models.late.combiner import LEAST_RISK, checked_risks
 
 __all__ = ["WeightedAverage"]
-
-LEAST_RISK = 1e-6  # risks are kept this far from 0 and 1 where a logarithm is taken
 
 
 class WeightedAverage:
@@ -37,7 +36,7 @@ class WeightedAverage:
         Raises:
             UsageError: shapes do not fit, a risk is outside [0, 1] or a label is neither 0 nor 1.
         """
-        scored, outcome = self._checked(risks), np.asarray(labels, dtype=np.float64)
+        scored, outcome = checked_risks(risks, models=len(self.names)), np.asarray(labels, dtype=np.float64)
         if outcome.shape != (len(scored),) or not np.isin(outcome, (0.0, 1.0)).all():
             raise UsageError(f"A weighted average needs {len(scored)} labels, each 0 or 1.")
         complete = ~np.isnan(scored).any(axis=1)
@@ -52,7 +51,7 @@ class WeightedAverage:
 
         A case that no model scored is NaN; where only models of weight 0 scored, they count equally.
         """
-        scored = self._checked(risks)
+        scored = checked_risks(risks, models=len(self.names))
         present = ~np.isnan(scored)
         weights = present * self.weights  # (N, M)
         alone = weights.sum(axis=1) == 0
@@ -86,17 +85,6 @@ class WeightedAverage:
             raise RunError("The saved weights of the late average are damaged: fit the model again.")
         average.weights = weights
         return average
-
-    def _checked(self, risks: ArrayLike) -> NDArray[np.float64]:
-        scored = np.asarray(risks, dtype=np.float64)
-        if scored.ndim != 2 or scored.shape[1] != len(self.names):
-            raise UsageError(
-                f"A weighted average of {len(self.names)} models needs risks of shape (cases, {len(self.names)}); "
-                f"it was given {scored.shape}."
-            )
-        if (scored < 0).any() or (scored > 1).any():
-            raise UsageError("A risk is outside [0, 1]: give probabilities, not logits.")
-        return scored
 
 
 def _least_log_loss(
