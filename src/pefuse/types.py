@@ -39,6 +39,7 @@ FeatureFamily = Literal[
     "demographic", "vital", "lab", "medication", "diagnosis", "visit", "time", "arrival", "score", "table"
 ]
 FeatureKind = Literal["continuous", "binary", "categorical"]
+FieldOfView = Literal["whole", "lungs"]  # what of a scan is brought to the model's grid
 
 STUDY_COLUMNS = (
     "patient_id",  # int64, the MEDS subject_id

@@ -238,6 +238,7 @@ def test_a_disk_that_fills_while_a_volume_is_written_is_no_fault_of_the_scan(coh
         record=str(tmp_path / "r.json"),
         signature="x",
         grid=24,
+        field_of_view="whole",
     )
     with pytest.raises(StorageError, match="free some"):
         prepare_study(task)
@@ -257,6 +258,7 @@ def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch
         record=str(tmp_path / "out" / "r.json"),
         signature="x",
         grid=24,
+        field_of_view="whole",
     )
     record = prepare_study(task)
     assert record.refusal is not None

@@ -62,8 +62,13 @@ def simulate(
 
 def prepare(
     cohort: CohortFolder,
-    out: Annotated[Path | None, typer.Option(help="Folder for them; COHORT/prepared, or prepared-GRID.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for them; by default in COHORT, named by grid and view.")
+    ] = None,
     grid: Annotated[int, typer.Option(min=16, max=512, help="Voxels along each side of the model's grid.")] = 128,
+    field_of_view: Annotated[
+        str, typer.Option(metavar="whole|lungs", help="All of the scan, or the box around the lungs.")
+    ] = "whole",
     jobs: Jobs = None,
     json: Json = False,
     debug: Debug = False,
@@ -73,7 +78,14 @@ def prepare(
     from pefuse.ct import prepare as prepare_scans
 
     with show_progress() as progress:
-        scans = prepare_scans(load_cohort(cohort), out=out, grid=grid, jobs=jobs, progress=progress)
+        scans = prepare_scans(
+            load_cohort(cohort),
+            out=out,
+            grid=grid,
+            field_of_view=field_of_view,  # type: ignore[arg-type]
+            jobs=jobs,
+            progress=progress,
+        )
     prepared, quarantined = len(scans.available), len(scans.quarantine)
     if json:
         print_json({"prepared": prepared, "quarantined": quarantined, "folder": str(scans.folder)})

@@ -15,7 +15,14 @@ from scipy import ndimage
 from pefuse.errors import PlausibilityError, SeriesError
 from pefuse.types import Volume
 
-__all__ = ["ChestCheck", "check_chest", "check_extent", "check_slice_count"]
+__all__ = [
+    "AIR_TISSUE_BORDER_HU",
+    "ChestCheck",
+    "check_chest",
+    "check_extent",
+    "check_slice_count",
+    "enclosed_air",
+]
 
 MIN_COVERAGE_MM = 150.0  # from the aortic arch to the heart's lower face in an adult
 MIN_SLICES = 16  # 150 mm at the coarsest spacing that still shows the heart's chambers
@@ -129,8 +136,12 @@ def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, fl
 
 
 def _lung_share(sample: NDArray[np.float32]) -> float:
-    """Share of the volume that is air enclosed by tissue within its slice, as lungs are and room air is not."""
-    air = sample < AIR_TISSUE_BORDER_HU
+    """Share of the volume that is air enclosed by tissue."""
+    return float(enclosed_air(sample < AIR_TISSUE_BORDER_HU).mean())
+
+
+def enclosed_air(air: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The air `(Z, Y, X)` that tissue encloses within its slice, as it does lungs and does not the room's air."""
     in_slice = np.zeros((3, 3, 3), bool)
     in_slice[1] = ndimage.generate_binary_structure(2, 1)
     labels, _ = ndimage.label(air, structure=in_slice)
@@ -138,4 +149,5 @@ def _lung_share(sample: NDArray[np.float32]) -> float:
     outside = np.zeros(int(labels.max()) + 1, bool)
     outside[rim] = True
     outside[0] = True
-    return 1.0 - float(outside[labels].mean())
+    enclosed: NDArray[np.bool_] = ~outside[labels]
+    return enclosed

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import as_completed
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -24,7 +25,7 @@ from pefuse.ct.worker import Task
 from pefuse.errors import CohortError, StorageError, UsageError
 from pefuse.machine import allowed_cores
 from pefuse.storage import atomic_file, write_json
-from pefuse.types import Cohort, Progress
+from pefuse.types import Cohort, FieldOfView, Progress
 from pefuse.workers import TaskFailedError, Worker, Workers, WorkerTimedOutError
 
 __all__ = ["prepare", "prepared_folder"]
@@ -34,18 +35,28 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _EXPORT_AGAIN = "Leave the study out, or export it again, uncompressed if its compression is unusual."
 
 
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What of each scan is prepared, and on how many voxels a side."""
+
+    grid: int
+    field_of_view: FieldOfView
+
+
 def prepare(
     cohort: Cohort,
     *,
     out: Path | None = None,
     grid: int = 128,
+    field_of_view: FieldOfView = "whole",
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> PreparedScans:
     """Bring every study's scan to `grid` voxels a side and list those that cannot be, with the reason.
 
     Args:
-        out: where to; by default `prepared` in the cohort's folder, or `prepared-GRID` for a grid other than 128.
+        out: where to; by default `prepared_folder`.
+        field_of_view: the whole scan, as in the paper, or the box around the lungs (ct/lungs.py).
         jobs: studies at once; by default the cores that this process may use.
         progress: called with "scans", how many are done, and of how many.
 
@@ -61,7 +72,10 @@ def prepare(
     if jobs is not None and jobs < 1:
         raise UsageError("At least one job is needed.")
     _check_names(cohort)
-    folder = out or prepared_folder(cohort, grid=grid)
+    if field_of_view not in get_args(FieldOfView):
+        raise UsageError(f"The field of view is {' or '.join(get_args(FieldOfView))}.")
+    view = View(grid=grid, field_of_view=field_of_view)
+    folder = out or prepared_folder(cohort, grid=grid, field_of_view=field_of_view)
     _make_folders(folder)
     scans = {
         study_id: ct
@@ -69,27 +83,29 @@ def prepare(
         if (ct := cohort.study(study_id).ct) is not None
     }
     try:
-        records = _prepare_all(scans, folder, grid, jobs or allowed_cores(), progress or _silent)
+        records = _prepare_all(scans, folder, view, jobs or allowed_cores(), progress or _silent)
     finally:
         _remove_partial_files(folder)
-    _write_tables(folder, list(map(str, cohort.studies.index)), records, grid)
+    _write_tables(folder, list(map(str, cohort.studies.index)), records, view)
     return load_prepared(folder)
 
 
-def prepared_folder(cohort: Cohort, *, grid: int) -> Path:
-    """Where the scans of a cohort are prepared to, unless another folder is named."""
-    return cohort.folder / ("prepared" if grid == 128 else f"prepared-{grid}")
+def prepared_folder(cohort: Cohort, *, grid: int, field_of_view: FieldOfView = "whole") -> Path:
+    """Where a cohort's scans go unless another folder is named: `prepared`, `prepared-32`, `prepared-32-lungs`."""
+    grid_part = "" if grid == 128 else f"-{grid}"
+    view_part = "" if field_of_view == "whole" else f"-{field_of_view}"
+    return cohort.folder / f"prepared{grid_part}{view_part}"
 
 
 def _prepare_all(
-    scans: dict[str, Path], folder: Path, grid: int, jobs: int, progress: Progress
+    scans: dict[str, Path], folder: Path, view: View, jobs: int, progress: Progress
 ) -> dict[str, Record]:
     """The first error that concerns all studies stops all."""
     jobs = max(1, min(jobs, len(scans)))
     records = {}
     with Workers(jobs, "pefuse.ct.worker.main") as workers:
         futures = {
-            workers.submit(partial(_prepare_one, study_id, scan, folder, grid)): study_id
+            workers.submit(partial(_prepare_one, study_id, scan, folder, view)): study_id
             for study_id, scan in scans.items()
         }
         progress("scans", 0, len(scans))
@@ -99,14 +115,21 @@ def _prepare_all(
     return records
 
 
-def _prepare_one(study_id: str, scan: Path, folder: Path, grid: int, worker: Worker) -> Record:
+def _prepare_one(study_id: str, scan: Path, folder: Path, view: View, worker: Worker) -> Record:
     signature = source_signature(scan)
     record_path = folder / "records" / f"{study_id}.json"
     volume = volume_path(folder, study_id)
     known = read_record(record_path)
-    if known is not None and _still_holds(known, signature, grid, volume):
+    if known is not None and _still_holds(known, signature, view, volume):
         return known
-    task = Task(scan=str(scan), volume=str(volume), record=str(record_path), signature=signature, grid=grid)
+    task = Task(
+        scan=str(scan),
+        volume=str(volume),
+        record=str(record_path),
+        signature=signature,
+        grid=view.grid,
+        field_of_view=view.field_of_view,
+    )
     try:
         worker.do(task, limit_seconds=STUDY_LIMIT_SECONDS)
     except TaskFailedError as failure:
@@ -117,9 +140,11 @@ def _prepare_one(study_id: str, scan: Path, folder: Path, grid: int, worker: Wor
     return record
 
 
-def _still_holds(known: Record, signature: str, grid: int, volume: Path) -> bool:
-    same = (known.signature, known.grid) == (signature, grid) and known.final
-    return same and (known.status == "refused" or (volume.is_file() and volume.stat().st_size > 2 * grid**3))
+def _still_holds(known: Record, signature: str, view: View, volume: Path) -> bool:
+    seen = (known.signature, known.grid, known.field_of_view)
+    if seen != (signature, view.grid, view.field_of_view) or not known.final:
+        return False
+    return known.status == "refused" or (volume.is_file() and volume.stat().st_size > 2 * view.grid**3)
 
 
 def _lost(task: Task, failure: TaskFailedError) -> Record:
@@ -129,7 +154,14 @@ def _lost(task: Task, failure: TaskFailedError) -> Record:
         step, reason = "crash", "Reading it crashed the process that did (a decoder, or memory ran out)."
     refusal = Refusal(step=step, reason=reason, remedy=_EXPORT_AGAIN)
     report = SeriesReport(source="DICOM").as_json()
-    return Record(signature=task.signature, grid=task.grid, status="refused", report=report, refusal=refusal)
+    return Record(
+        signature=task.signature,
+        grid=task.grid,
+        field_of_view=task.field_of_view,
+        status="refused",
+        report=report,
+        refusal=refusal,
+    )
 
 
 def _check_names(cohort: Cohort) -> None:
@@ -155,8 +187,8 @@ def _remove_partial_files(folder: Path) -> None:
         partial_file.unlink(missing_ok=True)
 
 
-def _write_tables(folder: Path, study_ids: list[str], records: dict[str, Record], grid: int) -> None:
-    rows = {study_id: _row(records.get(study_id), grid) for study_id in study_ids}
+def _write_tables(folder: Path, study_ids: list[str], records: dict[str, Record], view: View) -> None:
+    rows = {study_id: _row(records.get(study_id), view) for study_id in study_ids}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(TABLE_COLUMNS)).rename_axis("study_id")
     refused = [(study_id, record.refusal) for study_id, record in records.items() if record.refusal is not None]
     refused.sort(key=lambda item: study_ids.index(item[0]))
@@ -170,13 +202,14 @@ def _write_tables(folder: Path, study_ids: list[str], records: dict[str, Record]
     _write(folder / "volumes.parquet", table.to_parquet)  # last: its presence says that all is there
 
 
-def _row(record: Record | None, grid: int) -> list[object]:
+def _row(record: Record | None, view: View) -> list[object]:
     if record is None:
-        return ["no scan", grid, [], [], [], "", "", "", ""]
+        return ["no scan", view.grid, view.field_of_view, [], [], [], "", "", "", ""]
     kept = next((entry["series"] for entry in record.report["entries"] if entry["kept"]), "")
     return [
         record.status,
         record.grid,
+        record.field_of_view,
         list(record.affine),
         list(record.original_shape),
         list(record.original_spacing_mm),

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pefuse.errors import RunError, UsageError
+from pefuse.types import FieldOfView
 
 __all__ = [
     "QUARANTINE_COLUMNS",
@@ -25,6 +26,7 @@ __all__ = [
 TABLE_COLUMNS = (
     "status",  # ready, refused or no scan
     "grid",  # voxels along each axis
+    "field_of_view",  # what of the scan lies on it: whole, or lungs
     "affine",  # 16 numbers, row by row: index (z, y, x, 1) of the grid to LPS mm (x, y, z, 1); empty unless ready
     "original_shape",  # (Z, Y, X) of the scan
     "original_spacing_mm",
@@ -42,6 +44,7 @@ class PreparedScans:
 
     folder: Path
     grid: int
+    field_of_view: FieldOfView
     table: pd.DataFrame = field(repr=False)
     quarantine: pd.DataFrame = field(repr=False)
 
@@ -104,12 +107,18 @@ def load_prepared(folder: Path) -> PreparedScans:
     try:
         table = pd.read_parquet(folder / "volumes.parquet")
         quarantine = pd.read_csv(folder / "quarantine.csv", dtype=str, keep_default_na=False)
-        grid = int(table["grid"].iloc[0])
+        grid, field_of_view = int(table["grid"].iloc[0]), str(table["field_of_view"].iloc[0])
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise RunError("The prepared scans' tables are damaged: run `pefuse prepare` again.") from error
     if set(table.columns) != set(TABLE_COLUMNS) or list(quarantine.columns) != list(QUARANTINE_COLUMNS):
         raise RunError("The prepared scans were written by another version: run `pefuse prepare` again.")
-    scans = PreparedScans(folder=folder, grid=grid, table=table, quarantine=quarantine)
+    scans = PreparedScans(
+        folder=folder,
+        grid=grid,
+        field_of_view="lungs" if field_of_view == "lungs" else "whole",
+        table=table,
+        quarantine=quarantine,
+    )
     for study_id in scans.available:
         _open(folder, study_id, grid)
     return scans

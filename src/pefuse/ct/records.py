@@ -11,7 +11,7 @@ from pefuse.storage import write_json
 
 __all__ = ["Record", "Refusal", "read_record", "write_record"]
 
-RECORD_VERSION = 1  # raised whenever the same files would give another volume
+RECORD_VERSION = 2  # raised whenever the same files would give another volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Record:
 
     signature: str
     grid: int
+    field_of_view: str
     status: Literal["ready", "refused"]
     report: dict[str, Any]
     refusal: Refusal | None = None

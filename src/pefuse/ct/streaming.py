@@ -13,12 +13,13 @@ import numpy as np
 
 from pefuse.ct.axes import arrange
 from pefuse.ct.headers import quiet_pydicom
+from pefuse.ct.lungs import cut_to_lungs
 from pefuse.ct.pixels import HuReader
 from pefuse.ct.plausibility import ChestCheck
 from pefuse.ct.reports import SeriesReport
 from pefuse.ct.resample import GridPass, to_grid
 from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
-from pefuse.types import Volume
+from pefuse.types import FieldOfView, Volume
 
 __all__ = ["GridScan", "read_planned_to_grid", "read_to_grid"]
 
@@ -33,26 +34,36 @@ class GridScan:
     original_spacing_mm: tuple[float, float, float]
 
 
-def read_to_grid(path: Path, *, grid: int = 128, threads: int = 2) -> GridScan:
+def read_to_grid(
+    path: Path, *, grid: int = 128, field_of_view: FieldOfView = "whole", threads: int = 2
+) -> GridScan:
     """Read a CT of the chest as `read_scan` does, and bring it to the grid as `to_grid` does.
+
+    Args:
+        grid: voxels along each side.
+        field_of_view: the whole scan, as in the paper, or the lungs' box (`cut_to_lungs`).
 
     Raises:
         ScanError: what lies there cannot become a right volume.
         UsageError: a grid outside 8 to 1024.
     """
-    return read_planned_to_grid(plan_scan(path), grid=grid, threads=threads)
+    return read_planned_to_grid(plan_scan(path), grid=grid, field_of_view=field_of_view, threads=threads)
 
 
-def read_planned_to_grid(plan: ScanPlan, *, grid: int, threads: int) -> GridScan:
+def read_planned_to_grid(
+    plan: ScanPlan, *, grid: int, threads: int, field_of_view: FieldOfView = "whole"
+) -> GridScan:
     """`read_to_grid` for a scan whose headers have been read.
 
     Raises:
         ScanError: the plan's refusal, or what is wrong with the pixels.
     """
-    if plan.refusal is not None or plan.stack is None:
+    if plan.refusal is not None or plan.stack is None or field_of_view == "lungs":
+        # The box of the lungs is known when the last slice is: the scan is held whole until then.
         volume, report = read_planned(plan)
+        seen = cut_to_lungs(volume) if field_of_view == "lungs" else volume
         return GridScan(
-            volume=to_grid(volume, grid=grid, threads=threads),
+            volume=to_grid(seen, grid=grid, threads=threads),
             report=report,
             original_shape=volume.hu.shape,
             original_spacing_mm=volume.spacing_mm,

@@ -16,7 +16,7 @@ from pefuse.ct.scan import ScanPlan, plan_scan
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
 from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
 from pefuse.storage import atomic_file, disk_error
-from pefuse.types import Volume
+from pefuse.types import FieldOfView, Volume
 from pefuse.workers import serve
 
 __all__ = ["Task", "main", "prepare_study"]
@@ -38,6 +38,7 @@ class Task:
     record: str
     signature: str
     grid: int
+    field_of_view: FieldOfView
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def prepare_study(task: Task) -> Record:
     plan = ScanPlan.nothing(path)
     try:
         plan = plan_scan(path)
-        record = _ready(task, read_planned_to_grid(plan, grid=task.grid, threads=1))
+        record = _ready(task, _read(plan, task))
     except StorageError:
         raise
     except ScanError as error:
@@ -78,12 +79,17 @@ def prepare_study(task: Task) -> Record:
     return record
 
 
+def _read(plan: ScanPlan, task: Task) -> GridScan:
+    return read_planned_to_grid(plan, grid=task.grid, field_of_view=task.field_of_view, threads=1)
+
+
 def _ready(task: Task, scan: GridScan) -> Record:
     prepared = scan.volume
     _write_volume(Path(task.volume), prepared)
     return Record(
         signature=task.signature,
         grid=task.grid,
+        field_of_view=task.field_of_view,
         status="ready",
         report=scan.report.as_json(),
         affine=tuple(prepared.affine.ravel().tolist()),
@@ -106,4 +112,11 @@ def _write_volume(path: Path, volume: Volume) -> None:
 def _refused(task: Task, plan: ScanPlan, step: str, error: ScanError) -> Record:
     refusal = Refusal(step=step, reason=error.reason, remedy=error.remedy)
     report = plan.report.as_json()
-    return Record(signature=task.signature, grid=task.grid, status="refused", report=report, refusal=refusal)
+    return Record(
+        signature=task.signature,
+        grid=task.grid,
+        field_of_view=task.field_of_view,
+        status="refused",
+        report=report,
+        refusal=refusal,
+    )

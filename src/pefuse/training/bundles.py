@@ -97,6 +97,7 @@ def _about(
         written_by=f"pefuse {version('pefuse')}",
         model=row.name,
         grid=data.config.scan.grid if row.scan else None,
+        field_of_view=data.config.scan.field_of_view if row.scan else None,
         thresholds=_thresholds(predictions),
         calibration=_calibration(row, data),
         cohort=_training_cohort(row, data, cohort),

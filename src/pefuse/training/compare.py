@@ -88,7 +88,8 @@ def compare(
     """
     started = time.perf_counter()
     check_folder(out, cohort)
-    scans = partial(prepare, cohort, grid=config.scan.grid, progress=progress)
+    view = config.scan
+    scans = partial(prepare, cohort, grid=view.grid, field_of_view=view.field_of_view, progress=progress)
     data = gather(cohort, out=out, config=config, pretrained=pretrained, prepared=scans)
     rows = with_needs(data.config.all_models)
     claim_folder(out, cohort, data.config)

@@ -38,6 +38,7 @@ from pefuse.models.zoo import TABLE_1, model_row, table3_names, with_needs
 from pefuse.training.augmentation import AugmentationConfig
 from pefuse.training.loop import LoopConfig
 from pefuse.training.provenance import commented_yaml, leaves, merged
+from pefuse.types import FieldOfView
 
 __all__ = ["PRESETS", "RunConfig", "resolve_config"]
 
@@ -60,6 +61,7 @@ class ScanOptions(_Part):
     """What the networks see of a scan."""
 
     grid: int = Field(default=128, ge=16, le=512)
+    field_of_view: FieldOfView = "whole"  # the paper's; `lungs`: only the box around them
     # Unspecified in the paper. From lung to dense contrast, so that reflux into the liver's veins and the
     # bright trunk are not clipped away.
     window_hu: tuple[float, float] = (-200.0, 500.0)

@@ -125,6 +125,8 @@ def _seconds(store: CellStore, key: CellKey) -> float | None:
 
 def _prepared(cohort: Cohort, config: RunConfig) -> PreparedScans | None:
     try:
-        return load_prepared(prepared_folder(cohort, grid=config.scan.grid))
+        return load_prepared(
+            prepared_folder(cohort, grid=config.scan.grid, field_of_view=config.scan.field_of_view)
+        )
     except (UsageError, RunError):
         return None

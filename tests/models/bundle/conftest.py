@@ -172,6 +172,7 @@ def make_bundle(kind: str) -> Bundle:
             written_by="pefuse 0",
             model=f"test-{kind}",
             grid=None if kind in ("tabnet", "boosted-trees") else GRID,
+            field_of_view=None if kind in ("tabnet", "boosted-trees") else "whole",
             thresholds=(Threshold(name="youden", value=0.25, chosen_on="validation"),),
             calibration=Calibration(fitted=False, method="none"),
             cohort=TrainingCohort(

@@ -106,8 +106,8 @@ class Bundle:
 
         Args:
             study_ids: which studies, each once.
-            scans: prepared scans that hold them, or HU `(N, Z, Y, X)` int16 on the bundle's grid in their order.
-                Needed where `needs_scan`, else not looked at.
+            scans: prepared scans that hold them, or HU `(N, Z, Y, X)` int16 in their order, on the bundle's grid
+                and of its field of view. Needed where `needs_scan`, else not looked at.
             record: extracted by `pefuse.ehr.extract`; likewise with `needs_record`.
             batch_size: studies at once; None is 4 where scans are read, else 1024. It decides memory, and the
                 order of sums and so the last digits: batches as in training give the digits of the run.
@@ -143,6 +143,12 @@ class Bundle:
                 raise UsageError(
                     f"Study {missing[0]} has no prepared scan, and the model {self.model} needs one: "
                     "see quarantine.csv, or leave the study out."
+                )
+            if scans.field_of_view != self.about.field_of_view:
+                raise UsageError(
+                    f"The scans were prepared with the field of view {scans.field_of_view}, but the model "
+                    f"{self.model} was trained on {self.about.field_of_view}: prepare them with "
+                    f"`--field-of-view {self.about.field_of_view}`."
                 )
             grid = (scans.grid,) * 3
         else:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from pefuse.types import FeatureFamily, FeatureKind
+from pefuse.types import FeatureFamily, FeatureKind, FieldOfView
 
 __all__ = [
     "FORMAT",
@@ -92,13 +92,14 @@ class TrainingCohort(_Strict):
 class About(_Strict):
     """All that a bundle says but its members and files.
 
-    `grid` is None where no scan is read. `inputs` is a digest of what the bundle was made from.
+    `grid` and `field_of_view` are None where no scan is read. `inputs`: a digest of what the bundle was made from.
     """
 
     notice: Text = NOTICE
     written_by: Text
     model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     grid: Annotated[int, Field(ge=16, le=512)] | None
+    field_of_view: FieldOfView | None
     ensemble: Literal["mean of the members' risks"] = "mean of the members' risks"
     thresholds: tuple[Threshold, ...]
     calibration: Calibration
@@ -224,6 +225,8 @@ class Manifest(About):
             raise ValueError("the files are too large")
         if (self.grid is None) == any(hasattr(member, "scan") for member in self.members):
             raise ValueError("a model of scans, and no other, has a grid")
+        if (self.grid is None) != (self.field_of_view is None):
+            raise ValueError("a grid and a field of view go together")
         return self
 
 
