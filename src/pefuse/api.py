@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from pefuse.report.results import RATES, summarise_scores
+from pefuse.report.results import RATES
 from pefuse.report.run_folder import RunFolder
+from pefuse.report.summarise import summarise_scores
 from pefuse.report.tables import table1_numbers
 from pefuse.training import Run, RunConfig, resolve_config
 from pefuse.training import compare as compare_models
@@ -103,6 +104,7 @@ def evaluate(predictions: Predictions) -> pd.DataFrame:
         quarantine=pd.DataFrame(),
         failed=pd.DataFrame(columns=["model", "reason"]),
         ideal=pd.DataFrame(),
+        studies=pd.DataFrame(),
         truth={},
         cells=(),
     )

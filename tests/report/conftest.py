@@ -167,8 +167,23 @@ def write_surroundings(
         ],
     }
     (run / "cohort.json").write_text(json.dumps(summary))
-    settings = {"preset": "demo", "folds": folds, "scan": {"grid": 48, "cache": "/home/someone/data/volumes"}}
+    settings = {
+        "preset": "demo",
+        "folds": folds,
+        "ablations": any(name.startswith("intermediate-sanet-") for name in models),
+        "scan": {"grid": 48, "cache": "/home/someone/data/volumes"},
+    }
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    people = pd.DataFrame(
+        {
+            "study_id": studies["study_id"],
+            "sex": np.where(np.arange(len(studies)) % 2 == 0, "F", "M"),
+            "age_years": random.uniform(25, 95, len(studies)).round(1),
+            "year": np.where(studies["test"], 2018, 2015),
+            "site": "",
+        }
+    )
+    people.to_csv(run / "studies.csv", index=False)
     environment = {
         "pefuse": "0.1.0",
         "python": "3.11.2",

@@ -21,8 +21,8 @@ from pefuse.ct import load_prepared
 from pefuse.ehr import extract
 from pefuse.models.bundle import load_bundle
 from pefuse.report.aggregation import collect_scores
-from pefuse.report.results import summarise_scores
 from pefuse.report.run_folder import read_run
+from pefuse.report.summarise import summarise_scores
 from pefuse.training import compare, resolve_config
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bundles.md"

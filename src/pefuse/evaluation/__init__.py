@@ -30,6 +30,9 @@ from pefuse.evaluation.discrimination import (
 )
 from pefuse.evaluation.ensemble import can_be_ranked, mean_by_study, validation_threshold
 from pefuse.evaluation.intervals import Interval, clopper_pearson_interval, wilson_interval
+from pefuse.evaluation.paper_method import paper_ks_p_value
+from pefuse.evaluation.repeats import RepeatSummary, summarise_repeats
+from pefuse.evaluation.subgroups import SubgroupAuc, age_groups, subgroup_aucs
 from pefuse.evaluation.thresholds import OperatingPoint, operating_point, youden_threshold
 
 __all__ = [
@@ -40,7 +43,10 @@ __all__ = [
     "DelongTest",
     "Interval",
     "OperatingPoint",
+    "RepeatSummary",
     "RocCurve",
+    "SubgroupAuc",
+    "age_groups",
     "auroc",
     "average_precision",
     "bootstrap_aucs",
@@ -58,9 +64,12 @@ __all__ = [
     "holm",
     "mean_by_study",
     "operating_point",
+    "paper_ks_p_value",
     "placements",
     "roc_curve",
     "smoothed_calibration",
+    "subgroup_aucs",
+    "summarise_repeats",
     "validation_threshold",
     "wilson_interval",
     "youden_threshold",

@@ -9,9 +9,10 @@ import pandas as pd
 from pefuse.report.aggregation import collect_scores
 from pefuse.report.figures import Plot, write_plot
 from pefuse.report.page import draw_figures, render_page
-from pefuse.report.results import Results, inputs_digest, load_results, summarise_scores
+from pefuse.report.results import Results, inputs_digest, load_results
 from pefuse.report.run_folder import RunFolder, read_run
-from pefuse.report.tables import table1_numbers, table1_text, write_table1
+from pefuse.report.summarise import summarise_scores
+from pefuse.report.tables import table1_numbers, table1_text, write_tables
 from pefuse.storage import write_json, write_text
 
 __all__ = ["build_report", "summarise", "table1", "table1_readable"]
@@ -61,7 +62,7 @@ def _results(run: Path) -> Results:
 def _summarise(run: Path, content: RunFolder) -> Results:
     results = summarise_scores(content, inputs=inputs_digest(run))
     write_json(run / "results.json", results.model_dump(mode="json"))
-    write_table1(results, run / "tables")
+    write_tables(results, run / "tables")
     return results
 
 

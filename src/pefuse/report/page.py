@@ -24,11 +24,19 @@ from pefuse.report.figures import (
     training_panel,
     validation_against_test,
 )
-from pefuse.report.names import published, sorted_models
+from pefuse.report.names import published_table1, published_table3, sorted_models
 from pefuse.report.record_wording import record_sentence, record_warnings
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.run_folder import RunFolder
-from pefuse.report.tables import RATE_NAMES, format_estimate, format_number
+from pefuse.report.tables import (
+    RATE_NAMES,
+    TOO_FEW,
+    ablations,
+    format_estimate,
+    format_number,
+    format_p,
+    paper_auc,
+)
 from pefuse.report.wording import (
     apart_sentence,
     counted,
@@ -69,18 +77,24 @@ class Figures:
 
 def draw_figures(run: RunFolder, results: Results, scores: Sequence[ModelScores]) -> Figures:
     """Draw what the run can show; a section without data stays empty."""
+    # The rows of Table 3 have no figures of their own: there would be thirty of each.
+    in_table1 = {model.name for model in results.of_table(1)}
     judged = {
-        model.name: model.test for model in results.models if model.test is not None and model.family != "ideal"
+        model.name: model.test
+        for model in results.of_table(1)
+        if model.test is not None and model.family != "ideal"
     }
+    scores = [one for one in scores if one.name in in_table1]
     shown = [(one, judgement) for one in scores if (judgement := judged.get(one.name)) is not None]
     importance = run.importance
+    importance = importance[importance["model"].isin(in_table1)]
     return Figures(
         years=_some(studies_by_year(run.cohort.get("by_year") or {})),
         roc=tuple(roc_panels(scores)),
-        generalisation=_some(validation_against_test(results)),
+        generalisation=_some(validation_against_test(results.of_table(1))),
         calibration=tuple(calibration_panel(one, judgement) for one, judgement in shown),
         risks=tuple(risk_panel(one, judgement) for one, judgement in shown),
-        training=_training(run),
+        training=_training(run, in_table1),
         importance=tuple(
             importance_panel(name, importance[importance["model"] == name])
             for name in sorted_models([str(name) for name in importance["model"].unique()])
@@ -98,18 +112,23 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         lstrip_blocks=True,
         finalize=_without_paths,
     )
-    environment.filters |= {"number": format_number, "estimate": format_estimate, "share": _share, "p": _p_value}
+    environment.filters |= {"number": format_number, "estimate": format_estimate, "share": _share, "p": format_p}
     environment.globals |= {"svg": _markup, "counted": counted}
     return environment.get_template("report.html").render(
         run=run,
         results=results,
         figures=figures,
-        paper=published()["auc"].to_dict(),
+        paper=published_table1()["auc"].to_dict(),
         rate_names=RATE_NAMES,
-        models=[model for model in results.models if model.family != "ideal"],
+        models=[model for model in results.of_table(1) if model.family != "ideal"],
+        subgroups=results.subgroups,
+        ablations=ablations(results),
+        paper_auc=paper_auc,
+        too_few=TOO_FEW,
+        paper_table3=published_table3()[["auc", "significant"]].to_dict("index"),
         families=_families(results),
         regrets={model.name: model.regret for model in results.models},
-        ideals=[model for model in results.models if model.family == "ideal"],
+        ideals=[model for model in results.of_table(1) if model.family == "ideal"],
         reference=next((model for model in results.models if model.name == results.reference), None),
         record=record_sentence(run.cohort.get("record") or {}),
         record_warnings=record_warnings(run.cohort.get("record") or {}),
@@ -131,12 +150,12 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
 
 def _families(results: Results) -> list[list[ModelResult]]:
     """Rows of Table 1 in blocks, the ideal ones apart."""
-    rows = [model for model in results.models if model.family != "ideal"]
+    rows = [model for model in results.of_table(1) if model.family != "ideal"]
     return [list(group) for _, group in groupby(rows, key=lambda model: model.family)]
 
 
-def _training(run: RunFolder) -> tuple[Plot, ...]:
-    learnt = [cell for cell in run.cells if cell.history is not None and len(cell.history)]
+def _training(run: RunFolder, shown: set[str]) -> tuple[Plot, ...]:
+    learnt = [cell for cell in run.cells if cell.model in shown and cell.history is not None and len(cell.history)]
     return tuple(
         training_panel(name, [cell for cell in learnt if cell.model == name])
         for name in sorted_models([cell.model for cell in learnt])
@@ -214,12 +233,6 @@ def _duration(seconds: float) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _markup(plot: Plot) -> Markup:

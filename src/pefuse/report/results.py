@@ -1,33 +1,16 @@
-"""Results of a run: every number that the tables and the page show, as written to `results.json`."""
+"""Results of a run: the nouns of every number that the tables and the page show, as written to `results.json`."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pefuse.evaluation import (
-    Interval,
-    auroc,
-    average_precision,
-    brier_score,
-    calibration_line,
-    can_be_ranked,
-    delong_interval,
-    delong_test,
-    difference_interval,
-    expected_calibration_error,
-    holm,
-    operating_point,
-    validation_threshold,
-)
-from pefuse.report.aggregation import ModelScores, collect_scores
-from pefuse.report.names import Family, Modality, model_name
-from pefuse.report.run_folder import RunFolder
+from pefuse.evaluation import Interval
+from pefuse.report.names import Family, Modality
 
 __all__ = [
     "Calibration",
@@ -36,15 +19,27 @@ __all__ = [
     "Judgement",
     "ModelResult",
     "NotTrained",
+    "Repeats",
     "Results",
+    "Subgroup",
+    "SubgroupRow",
+    "estimate",
     "inputs_digest",
     "load_results",
-    "summarise_scores",
+    "told",
 ]
 
-FORMAT = 2  # of results.json: an older one is computed again
+FORMAT = 3  # of results.json: an older one is computed again
 RATES = ("accuracy", "specificity", "sensitivity", "ppv", "npv")
-INPUTS = ("predictions.csv", "ideal.csv", "cohort.json", "quarantine.csv", "failed.csv")
+INPUTS = (
+    "predictions.csv",
+    "ideal.csv",
+    "cohort.json",
+    "config.yaml",
+    "quarantine.csv",
+    "failed.csv",
+    "studies.csv",
+)
 
 
 class _Frozen(BaseModel):
@@ -84,7 +79,7 @@ class Judgement(_Frozen):
 
 
 class ModelResult(_Frozen):
-    """One row of Table 1.
+    """One row of Table 1, or of Table 3; in neither (`table` 0) an encoder that only a row of Table 3 starts from.
 
     `drop` is validation AUC minus test AUC; `dropped` says that its interval lies above 0. `regret` is the ideal
     AUC of what the model sees minus its own (simulated cohorts). `problem` says why `test` is None. `studies` and
@@ -94,6 +89,8 @@ class ModelResult(_Frozen):
 
     name: str
     label: str
+    table: Literal[0, 1, 3] = 1
+    variant: str = ""
     family: Family
     modality: Modality
     studies: int
@@ -113,14 +110,54 @@ class ModelResult(_Frozen):
 
 
 class Comparison(_Frozen):
-    """Paired DeLong test of a model against the reference, on the studies that both judged."""
+    """A model against the reference, on the studies that both judged; None = cannot be told.
+
+    `p_value` and `difference` are the paired DeLong test's, `p_bootstrap` a paired bootstrap's; `_holm` allows
+    for the comparisons of the same table. `paper_p` is the paper's Kolmogorov-Smirnov test, which is no test of
+    the models.
+    """
 
     name: str
     label: str
+    table: Literal[0, 1, 3] = 1
     studies: int
     difference: Estimate
-    p_value: float | None
-    p_holm: float | None
+    p_value: float | None = None
+    p_holm: float | None = None
+    p_bootstrap: float | None = None
+    p_bootstrap_holm: float | None = None
+    paper_p: float | None = None
+
+
+class Subgroup(_Frozen):
+    """A model in one subgroup of the test studies; `auc` None = too few of an outcome to say."""
+
+    group: str
+    studies: int
+    deaths: int
+    auc: Estimate | None
+
+
+class SubgroupRow(_Frozen):
+    """A row of Table 2. `chosen_by` says why this model is in it."""
+
+    name: str
+    label: str
+    chosen_by: str
+    full: Estimate
+    groups: tuple[Subgroup, ...]
+
+
+class Repeats(_Frozen):
+    """A model over all folds and seeds, each judged alone on the test studies; see evaluation/repeats.py."""
+
+    name: str
+    label: str
+    repeats: int
+    mean: float
+    sd: float | None
+    to_best: Estimate | None
+    mean_rank: float
 
 
 class NotTrained(_Frozen):
@@ -152,32 +189,12 @@ class Results(_Frozen):
     models: tuple[ModelResult, ...]
     reference: str | None = None
     comparisons: tuple[Comparison, ...] = ()
+    subgroups: tuple[SubgroupRow, ...] = ()
+    repeats: tuple[Repeats, ...] = ()
 
-
-def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
-    """Judge all models of a run. `inputs` is the digest of the files that were read."""
-    scores = collect_scores(run)
-    ideal_aucs = {
-        model_name(one.name).modality: auroc(one.test["label"], one.test["score"])
-        for one in scores
-        if model_name(one.name).family == "ideal" and not one.problem
-    }
-    test = run.predictions[run.predictions["split"] == "test"].drop_duplicates("study_id")
-    judged = test[test["study_id"].isin({study for one in scores for study in one.test.index})]
-    reference = _reference(scores)
-    return Results(
-        inputs=inputs,
-        simulated=run.simulated,
-        horizon_days=run.horizon_days,
-        test_studies=len(judged),
-        test_deaths=int(judged["label"].sum()),
-        all_test_studies=len(test),
-        quarantined=len(run.quarantine),
-        not_trained=tuple(_not_trained(run.failed)),
-        models=tuple(_model_result(one, ideal_aucs) for one in scores),
-        reference=reference.name if reference else None,
-        comparisons=tuple(_comparisons(scores, reference)) if reference else (),
-    )
+    def of_table(self, number: int) -> tuple[ModelResult, ...]:
+        """The models of Table 1 or 3."""
+        return tuple(model for model in self.models if model.table == number)
 
 
 def inputs_digest(folder: Path) -> str:
@@ -201,140 +218,11 @@ def load_results(folder: Path) -> Results | None:
     return results if (results.format, results.inputs) == (FORMAT, inputs_digest(folder)) else None
 
 
-def _not_trained(failed: pd.DataFrame) -> Iterator[NotTrained]:
-    """Each model once, with the reason of its first fold."""
-    for row in failed.drop_duplicates("model").to_dict("records"):
-        shown = model_name(str(row["model"]))
-        yield NotTrained(name=shown.name, label=shown.label, reason=str(row["reason"]))
+def estimate(value: float, interval: Interval) -> Estimate:
+    """A number and its interval as they are saved."""
+    return Estimate(value=told(value), low=told(interval.low), high=told(interval.high), method=interval.method)
 
 
-def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float]) -> ModelResult:
-    shown = model_name(scores.name)
-    validation_auc = _auc_estimate(scores.validation) if can_be_ranked(scores.validation) else None
-    test = _judge(scores) if not scores.problem else None
-    drop = _drop(validation_auc, test.auc) if validation_auc and test else None
-    # A clinical score is the same in all folds: no spread to tell.
-    aucs = scores.fold_aucs["auc"] if shown.family != "score" else pd.Series(dtype=float)
-    ideal = ideal_aucs.get(shown.modality) if shown.family != "ideal" else None
-    return ModelResult(
-        name=shown.name,
-        label=shown.label,
-        family=shown.family,
-        modality=shown.modality,
-        studies=len(scores.test),
-        deaths=int(scores.test["label"].sum()),
-        own_studies=len(scores.own_test),
-        own_auc=_own_auc(scores),
-        problem=scores.problem,
-        test=test,
-        validation_studies=len(scores.validation),
-        validation_auc=validation_auc,
-        fold_auc_mean=_told(aucs.mean()) if len(aucs) else None,
-        fold_auc_sd=_told(aucs.std(ddof=1)) if len(aucs) > 1 else None,
-        fold_models=len(aucs),
-        drop=drop,
-        dropped=drop is not None and drop.low is not None and drop.low > 0,
-        regret=ideal - test.auc.value if ideal is not None and test and test.auc.value is not None else None,
-    )
-
-
-def _own_auc(scores: ModelScores) -> Estimate | None:
-    more = len(scores.own_test) > len(scores.test)
-    return _auc_estimate(scores.own_test) if more and can_be_ranked(scores.own_test) else None
-
-
-def _judge(scores: ModelScores) -> Judgement:
-    label, risk, score = (scores.test[column].to_numpy() for column in ("label", "risk", "score"))
-    line = calibration_line(label, risk)
-    judgement = Judgement(
-        auc=_auc_estimate(scores.test),
-        average_precision=average_precision(label, score),
-        calibration=Calibration(
-            brier=brier_score(label, risk),
-            expected_error=expected_calibration_error(label, risk),
-            slope=_told(line.slope),
-            intercept=_told(line.intercept),
-        ),
-    )
-    threshold = validation_threshold(scores.validation)
-    if threshold is None:
-        return judgement  # it must never come from the test studies
-    point = operating_point(label, score, threshold)
-    intervals = point.intervals()
-    rates = {name: _estimate(getattr(point, name), intervals[name]) for name in RATES}
-    return judgement.model_copy(
-        update={
-            "threshold": threshold,
-            "tp": point.tp,
-            "fn": point.fn,
-            "fp": point.fp,
-            "tn": point.tn,
-            "rates": rates,
-        }
-    )
-
-
-def _drop(validation: Estimate, test: Estimate) -> Estimate:
-    """Validation AUC minus test AUC; the studies differ, so the two are independent."""
-    if validation.value is None or test.value is None:
-        return Estimate(value=None)
-    interval = difference_interval(validation.value, _interval(validation), test.value, _interval(test))
-    return _estimate(validation.value - test.value, interval)
-
-
-def _reference(scores: list[ModelScores]) -> ModelScores | None:
-    """The paper's own model; else the first joint fusion. Never chosen by its result."""
-    able = [one for one in scores if not one.problem and model_name(one.name).family == "joint"]
-    named = [one for one in able if one.name == "intermediate-sanet"]
-    return next(iter(named or able), None)
-
-
-def _comparisons(scores: list[ModelScores], reference: ModelScores) -> list[Comparison]:
-    others = [
-        one
-        for one in scores
-        if not one.problem and one.name != reference.name and model_name(one.name).family != "ideal"
-    ]
-    compared = [_compare(one, reference) for one in others]
-    adjusted = holm([math.nan if one.p_value is None else one.p_value for one in compared])
-    return [
-        one.model_copy(update={"p_holm": _told(p)}) for one, p in zip(compared, adjusted.tolist(), strict=True)
-    ]
-
-
-def _compare(one: ModelScores, reference: ModelScores) -> Comparison:
-    common = reference.test.index.intersection(one.test.index)
-    ours, theirs = reference.test.loc[common], one.test.loc[common]
-    shown = model_name(one.name)
-    result = Comparison(
-        name=shown.name,
-        label=shown.label,
-        studies=len(common),
-        difference=Estimate(value=None),
-        p_value=None,
-        p_holm=None,
-    )
-    if ours["label"].nunique() < 2:
-        return result
-    test = delong_test(ours["label"], ours["score"], theirs["score"])
-    difference = _estimate(test.difference, test.interval)
-    return result.model_copy(update={"difference": difference, "p_value": _told(test.p_value)})
-
-
-def _auc_estimate(table: pd.DataFrame) -> Estimate:
-    label, score = table["label"], table["score"]
-    return _estimate(auroc(label, score), delong_interval(label, score))
-
-
-def _estimate(value: float, interval: Interval) -> Estimate:
-    return Estimate(value=_told(value), low=_told(interval.low), high=_told(interval.high), method=interval.method)
-
-
-def _interval(estimate: Estimate) -> Interval:
-    low, high = (math.nan if bound is None else bound for bound in (estimate.low, estimate.high))
-    return Interval(low, high, method=estimate.method)
-
-
-def _told(value: float) -> float | None:
+def told(value: float) -> float | None:
     """None for what cannot be told (NaN, infinite): JSON has no such numbers."""
     return float(value) if math.isfinite(value) else None

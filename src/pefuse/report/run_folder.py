@@ -7,6 +7,7 @@
     quarantine.csv          study_id, step, reason, remedy
     failed.csv              model, seed, fold, reason: what could not be trained
     cells/<key>/            manifest.json, history.csv, importance.csv
+    studies.csv             study_id, sex, age_years, year, site: what subgroups are made of
     ideal.csv, truth.json   of a simulated cohort
 
 All but the predictions may be absent: the report then shows the rest.
@@ -33,6 +34,7 @@ _Content = TypeVar("_Content")
 QUARANTINE_COLUMNS = ("study_id", "step", "reason", "remedy")
 IDEAL_COLUMNS = ("study_id", "ideal_risk_ct", "ideal_risk_ehr", "ideal_risk_both")
 FAILED_COLUMNS = ("model", "seed", "fold", "reason")
+STUDY_COLUMNS = ("study_id", "sex", "age_years", "year", "site")
 HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_auc")
 
 
@@ -61,6 +63,7 @@ class RunFolder:
     quarantine: pd.DataFrame = field(repr=False)
     failed: pd.DataFrame = field(repr=False)  # FAILED_COLUMNS
     ideal: pd.DataFrame = field(repr=False)  # indexed by study_id
+    studies: pd.DataFrame = field(repr=False)  # STUDY_COLUMNS, indexed by study_id
     truth: dict[str, Any]
     cells: tuple[Cell, ...]
 
@@ -102,6 +105,9 @@ def read_run(folder: Path) -> RunFolder:
         quarantine=_or_empty(_optional(folder / "quarantine.csv", _table(QUARANTINE_COLUMNS)), QUARANTINE_COLUMNS),
         failed=_or_empty(_optional(folder / "failed.csv", _table(FAILED_COLUMNS)), FAILED_COLUMNS),
         ideal=_or_empty(ideal, IDEAL_COLUMNS).set_index("study_id"),
+        studies=_or_empty(_optional(folder / "studies.csv", _table(STUDY_COLUMNS)), STUDY_COLUMNS).set_index(
+            "study_id"
+        ),
         truth=_optional(folder / "truth.json", _json_mapping) or {},
         cells=_cells(folder, predictions),
     )
@@ -109,7 +115,9 @@ def read_run(folder: Path) -> RunFolder:
 
 def _cells(folder: Path, predictions: pd.DataFrame) -> tuple[Cell, ...]:
     """Those that the predictions come from: the folder may also hold some of an earlier run with other models."""
-    cells = (_read_cell(path.parent) for path in sorted(folder.glob("cells/*/manifest.json")))
+    folders = (path.parent for path in sorted(folder.glob("cells/*/manifest.json")))
+    # A nested part serves a late fusion and has no row in any table.
+    cells = (_read_cell(one) for one in folders if "-part" not in one.name)
     ours = set(predictions[["model", "seed", "fold"]].itertuples(index=False, name=None))
     return tuple(cell for cell in cells if (cell.model, cell.seed, cell.fold) in ours)
 

@@ -37,7 +37,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def dropped_models(results: Results) -> list[ModelResult]:
     """Models whose test AUC lies below the validation AUC by more than chance explains; never the ideal ones."""
-    return [model for model in results.models if model.dropped and model.family != "ideal"]
+    return [model for model in results.of_table(1) if model.dropped and model.family != "ideal"]
 
 
 def not_trained(results: Results) -> list[str]:
@@ -47,7 +47,7 @@ def not_trained(results: Results) -> list[str]:
 
 def apart_sentence(results: Results) -> str:
     """What is said of test studies that not all models judged; "" where there are none."""
-    models = [model for model in results.models if not model.problem and model.family != "ideal"]
+    models = [model for model in results.of_table(1) if not model.problem and model.family != "ideal"]
     sentences = []
     if apart := results.all_test_studies - results.test_studies:
         sentences.append(
@@ -95,6 +95,11 @@ def limits(results: Results, *, seeds: int) -> list[str]:
         "Validation studies chose each network's stopping epoch and all thresholds, so validation AUCs are a "
         "little too good. Pooling them over folds mixes models, which makes them a little too bad."
     )
+    if results.repeats and results.repeats[0].repeats > 1:
+        notes.append(
+            "Models of several folds and seeds are judged on the same test studies: their spread is that of "
+            "training alone, and folds share most of their training studies."
+        )
     if seeds <= 1:
         notes.append("One seed only: how much a result owes to the luck of initialisation cannot be seen.")
     notes.append(

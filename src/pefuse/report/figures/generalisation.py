@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 
 from pefuse.report.figures.style import DIED, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
-from pefuse.report.results import Estimate, ModelResult, Results
+from pefuse.report.results import Estimate, ModelResult
 
 __all__ = ["validation_against_test"]
 
 
-def validation_against_test(results: Results) -> Plot | None:
+def validation_against_test(models: Sequence[ModelResult]) -> Plot | None:
     """Each model's validation AUC (hollow) and test AUC with its interval (filled); a sure drop is marked."""
-    judged = [(model, model.test.auc) for model in results.models if model.test is not None]
+    judged = [(model, model.test.auc) for model in models if model.test is not None]
     if not judged:
         return None
-    models = [model for model, _ in judged]
-    with new_figure(3.7, 0.65 + 0.25 * len(models)) as figure:
+    shown = [model for model, _ in judged]
+    with new_figure(3.7, 0.65 + 0.25 * len(shown)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="x")
         axes.axvline(0.5, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
         for row, (model, auc) in enumerate(judged):
             _draw(axes, row, model, auc)
-        axes.set_yticks(range(len(models)), [model.label for model in models])
-        axes.set_ylim(len(models) - 0.4, -0.6)
+        axes.set_yticks(range(len(shown)), [model.label for model in shown])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         lowest = min(_known(auc.low, auc.value, model.validation_auc) for model, auc in judged)
@@ -34,8 +36,8 @@ def validation_against_test(results: Results) -> Plot | None:
             figure,
             name="validation-test",
             title="Validation against test",
-            alt=_alt([model.label for model in models if model.dropped]),
-            numbers=_numbers(models),
+            alt=_alt([model.label for model in shown if model.dropped]),
+            numbers=_numbers(shown),
         )
 
 

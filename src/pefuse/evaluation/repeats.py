@@ -1,0 +1,71 @@
+"""Models trained several times, on several folds and from several seeds: how far they vary, and who leads.
+
+All repeats are judged on the same test cases. So this is the spread of *training*; that of patients is DeLong's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pefuse.evaluation.intervals import Interval
+
+__all__ = ["RepeatSummary", "summarise_repeats"]
+
+
+@dataclass(frozen=True)
+class RepeatSummary:
+    """One model over its repeats.
+
+    `to_best` is its AUC minus that of the model with the highest mean, repeat by repeat, with a t-interval; None
+    for that model itself. `mean_rank` counts from 1, ties share; all are NaN or None where a single repeat
+    cannot tell.
+    """
+
+    model: str
+    repeats: int
+    mean: float
+    sd: float
+    to_best: float | None
+    interval: Interval | None
+    mean_rank: float
+
+
+def summarise_repeats(aucs: pd.DataFrame, *, level: float = 0.95) -> list[RepeatSummary]:
+    """Summarise AUCs by repeat (rows: fold × seed) and model (columns), best mean first.
+
+    Only repeats that every model has are used: a difference within a repeat is between models alone.
+    """
+    table = aucs.dropna(axis="index", how="any")
+    if table.empty or table.shape[1] == 0:
+        return []
+    means = table.mean()
+    best = str(means.idxmax())
+    ranks = table.rank(axis="columns", ascending=False, method="average").mean()
+    summaries = [
+        RepeatSummary(
+            model=str(model),
+            repeats=len(table),
+            mean=float(means[model]),
+            sd=float(table[model].std(ddof=1)) if len(table) > 1 else math.nan,
+            to_best=None if model == best else float((table[model] - table[best]).mean()),
+            interval=None if model == best else _t_interval(table[model] - table[best], level),
+            mean_rank=float(ranks[model]),
+        )
+        for model in table.columns
+    ]
+    return sorted(summaries, key=lambda one: (-one.mean, one.model))
+
+
+def _t_interval(differences: pd.Series[float], level: float) -> Interval:
+    count = len(differences)
+    if count < 2:
+        return Interval(math.nan, math.nan, level, "none")
+    error = float(differences.std(ddof=1)) / math.sqrt(count)
+    reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    mean = float(np.mean(differences))
+    return Interval(mean - reach, mean + reach, level, "t over repeats")

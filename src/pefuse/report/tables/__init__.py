@@ -1,0 +1,30 @@
+"""The tables of a run: Table 1 the models, Table 2 subgroups, Table 3 the full model in parts, and the repeats."""
+
+from pefuse.report.tables.formatting import format_estimate, format_number, format_p
+from pefuse.report.tables.repeats import repeats_numbers, repeats_text
+from pefuse.report.tables.table1 import RATE_NAMES, table1_numbers, table1_text
+from pefuse.report.tables.table2 import TOO_FEW, paper_auc, table2_numbers, table2_text
+from pefuse.report.tables.table3 import Ablation, ablations, table3_numbers, table3_text
+from pefuse.report.tables.writing import latex, markdown, write_tables
+
+__all__ = [
+    "RATE_NAMES",
+    "TOO_FEW",
+    "Ablation",
+    "ablations",
+    "format_estimate",
+    "format_number",
+    "format_p",
+    "latex",
+    "markdown",
+    "paper_auc",
+    "repeats_numbers",
+    "repeats_text",
+    "table1_numbers",
+    "table1_text",
+    "table2_numbers",
+    "table2_text",
+    "table3_numbers",
+    "table3_text",
+    "write_tables",
+]

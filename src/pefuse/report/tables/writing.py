@@ -1,0 +1,67 @@
+"""Tables as files: numbers as CSV, text as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pefuse.report.results import Results
+from pefuse.report.tables.repeats import repeats_numbers, repeats_text
+from pefuse.report.tables.table1 import table1_numbers, table1_text
+from pefuse.report.tables.table2 import table2_numbers, table2_text
+from pefuse.report.tables.table3 import table3_numbers, table3_text
+from pefuse.storage import atomic_file, write_text
+
+__all__ = ["latex", "markdown", "write_tables"]
+
+# What a LaTeX without Unicode fonts lacks.
+_LATEX_SIGNS = {"−": "$-$", "±": r"$\pm$", "–": "--", "<": "$<$", "≥": r"$\geq$", "ü": r"\"u"}
+
+
+def write_tables(results: Results, folder: Path) -> None:
+    """Write `table1` to `table3` and `repeats` as .csv, .md and .tex; a table without rows is taken away."""
+    tables = {
+        "table1": (table1_numbers(results), table1_text(results)),
+        "table2": (table2_numbers(results), table2_text(results)),
+        "table3": (table3_numbers(results), table3_text(results)),
+        "repeats": (repeats_numbers(results), repeats_text(results)),
+    }
+    for name, (numbers, text) in tables.items():
+        if numbers.empty:
+            for ending in (".csv", ".md", ".tex"):
+                (folder / f"{name}{ending}").unlink(missing_ok=True)
+            continue
+        with atomic_file(folder / f"{name}.csv") as partial:
+            numbers.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+        write_text(folder / f"{name}.md", markdown(text) + "\n" + _footnote(results) + "\n")
+        write_text(folder / f"{name}.tex", f"% {_footnote(results)}\n{latex(text)}")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A frame of text as a Markdown table, the first column to the left."""
+    cells = table.astype(str).map(lambda cell: cell.replace("*", r"\*"))
+    lines = [list(table.columns), ["---"] + ["--:"] * (table.shape[1] - 1), *cells.to_numpy().tolist()]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A frame of text as a LaTeX tabular with booktabs rules."""
+    escaped = table.astype(str)
+    style = escaped.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    text = style.to_latex(hrules=True, column_format="l" + "r" * (table.shape[1] - 1))
+    for sign, command in _LATEX_SIGNS.items():
+        text = text.replace(sign, command)
+    return text
+
+
+def _footnote(results: Results) -> str:
+    apart = results.all_test_studies - results.test_studies
+    of_all = f" of {results.all_test_studies} (the others lack a usable scan or a record)" if apart else ""
+    note = (
+        f"{results.test_studies} test studies{of_all}, "
+        f"{results.test_deaths} deaths within {results.horizon_days} days. "
+        "Test risk: mean over folds and seeds. Threshold: Youden on pooled validation, risk >= threshold. "
+        "Research use only, not a medical device."
+    )
+    return note + (" Simulated data." if results.simulated else "")
