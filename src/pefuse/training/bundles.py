@@ -168,8 +168,10 @@ def _config(row: Row, data: GridData) -> dict[str, Any]:
     """The settings that decided the model and what it starts from."""
     settings = data.config.model_dump(mode="json")
     rows = [row, *(model_row(need) for need in row.needs)]
-    names = {name for one in rows for name in settings_of(one, data.config)}
-    names |= {"preset", "folds", "fold_seed", "seeds"}
+    names = {name for one in rows for name in settings_of(one)}
+    names |= {"preset", "folds", "fold_seed", "seeds"} | (
+        {"options"} if row.base in data.config.options else set()
+    )
     return {name: value for name, value in settings.items() if name in names}
 
 

@@ -23,12 +23,11 @@ __all__ = ["Digests", "GridData", "cell_needs", "settings_of", "with_cell_needs"
 CELL_FORM = 4
 
 
-def settings_of(row: Row, config: RunConfig) -> tuple[str, ...]:
+def settings_of(row: Row) -> tuple[str, ...]:
     """The parts of a run's settings that decide what a model learns, beyond those of what it starts from."""
     if row.kind == "fusion":
         assert row.fusion is not None
-        parts = (row.fusion.settings, "scan", "record")
-        return (*parts, "options") if row.base in config.options else parts
+        return (row.fusion.settings, "scan", "record")
     if row.kind == "late":
         return ("late",) if row.stacked else ()
     return {
@@ -125,9 +124,9 @@ class Digests:
 
     def _digest(self, key: CellKey) -> str:
         data, row = self._data, model_row(key.model)
-        parts = {name: self._settings[name] for name in settings_of(row, data.config)}
+        parts = {name: self._settings[name] for name in settings_of(row)}
         fold = data.fold(key)
         needs = sorted(self(need) for need in cell_needs(key, data))
         members = [fold.train, fold.validation, fold.test]
-        variant = asdict(row.variant)
-        return digest(CELL_FORM, str(key), parts, variant, members, data.fingerprint, data.config.threads, needs)
+        own = [asdict(row.variant), data.config.options.get(row.base)]
+        return digest(CELL_FORM, str(key), parts, own, members, data.fingerprint, data.config.threads, needs)

@@ -5,7 +5,7 @@ A new fusion is one file with a config and a subclass of `Fusion`, and a row in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
@@ -70,13 +70,14 @@ class Fusion(nn.Module):
 
     @classmethod
     def sized(cls, config: Any, *, image: tuple[int, ...], ehr: tuple[int, ...], rows: int) -> Any:
-        """`config` with the widths that the data have.
+        """`config` with the widths that the data have: by default its `image_dim` and `ehr_dim`.
 
         Args:
             image, ehr: shape of what `take_image` and `take_ehr` give of one case.
             rows: training cases.
         """
-        raise NotImplementedError
+        (image_dim,), (ehr_dim,) = image, ehr
+        return replace(config, image_dim=image_dim, ehr_dim=ehr_dim)
 
     @staticmethod
     def take_image(output: ImageOutput) -> Tensor:
