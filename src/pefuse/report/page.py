@@ -136,7 +136,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         apart=apart_sentence(results),
         dropped=[drop_sentence(model) for model in dropped_models(results)],
         ideal_auc=_ideal_auc(run.truth),
-        limits=limits(results, seeds=int(run.predictions["seed"].nunique())),
+        limits=limits(results, seeds=int(run.predictions["seed"].nunique()), config=run.config),
         development=_development(run.predictions),
         folds=int(run.predictions["fold"].nunique()),
         seeds=int(run.predictions["seed"].nunique()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.tables import format_estimate, format_number
@@ -73,7 +75,7 @@ def grouped(value: int) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
-def limits(results: Results, *, seeds: int) -> list[str]:
+def limits(results: Results, *, seeds: int, config: Mapping[str, Any]) -> list[str]:
     """What to know before believing a number of this run, the gravest first."""
     deaths, survivors = results.test_deaths, results.test_studies - results.test_deaths
     notes = []
@@ -99,6 +101,11 @@ def limits(results: Results, *, seeds: int) -> list[str]:
         notes.append(
             "Models of several folds and seeds are judged on the same test studies: their spread is that of "
             "training alone, and folds share most of their training studies."
+        )
+    if any(model.name == "swin" for model in results.models) and not (config.get("swin") or {}).get("pretrained"):
+        notes.append(
+            "Swin UNETR was trained from scratch; the paper's was pretrained on 5,050 CTs. Its rows, and those of "
+            "the fusions that start from it, may do it wrong (`--pretrained`)."
         )
     if seeds <= 1:
         notes.append("One seed only: how much a result owes to the luck of initialisation cannot be seen.")

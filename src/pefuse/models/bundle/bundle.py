@@ -23,7 +23,7 @@ from pefuse.models.bundle.members import (
     ScanModel,
     TreesModel,
 )
-from pefuse.types import FeatureColumn
+from pefuse.types import FeatureColumn, FieldOfView
 
 __all__ = ["Bundle", "BundlePredictions", "architecture_of"]
 
@@ -80,6 +80,11 @@ class Bundle:
     def grid(self) -> int | None:
         """Voxels along each axis of the scans that it reads; None where it reads none."""
         return self.about.grid
+
+    @property
+    def field_of_view(self) -> FieldOfView:
+        """What of a scan it reads; meaningless where it reads none."""
+        return self.about.field_of_view or "whole"
 
     @property
     def features(self) -> tuple[FeatureColumn, ...]:
