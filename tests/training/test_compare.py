@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from datetime import datetime
 
 import numpy as np
@@ -290,3 +294,31 @@ def test_fit_trains_one_model_and_what_it_starts_from(cohort, tmp_path, monkeypa
     assert set(run.predictions.table["model"]) == {"xgboost"}
     assert environment["packages"]["torch"]
     assert str(tmp_path) not in (run.folder / "environment.json").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_killed_at_any_moment_and_begun_again_it_ends_with_the_same_bytes(run, cohort, tmp_path):
+    """`kill -9` of the command: its workers end too, and at most the cells at work are lost."""
+    settings = (run.folder / "config.yaml").resolve()
+    command = [sys.executable, "-m", "pefuse", "compare", str(cohort.folder), "--out", str(tmp_path / "run")]
+    random = np.random.default_rng(0)
+    kills, finished = 0, [0]
+    for _ in range(5):
+        process = subprocess.Popen(
+            [*command, "--config", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + random.uniform(8, 16)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        finished.append(len(list((tmp_path / "run" / "cells").glob("*/manifest.json"))))
+
+    whole = compare(cohort, out=tmp_path / "run", config=resolve_config(file=settings))
+
+    assert kills >= 2
+    assert finished == sorted(finished)
+    assert (whole.folder / "predictions.csv").read_bytes() == (run.folder / "predictions.csv").read_bytes()
+    assert not list((tmp_path / "run").rglob(".partial-*"))
