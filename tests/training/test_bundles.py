@@ -17,7 +17,7 @@ import torch
 
 import pefuse
 from pefuse.cohort import load_cohort
-from pefuse.ct import load_prepared
+from pefuse.ct import load_prepared, prepared_folder
 from pefuse.ehr import extract
 from pefuse.models.bundle import load_bundle
 from pefuse.report.aggregation import collect_scores
@@ -86,7 +86,10 @@ def run(cohort, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cases(cohort):
     """What a prediction takes."""
-    return {"scans": load_prepared(cohort.folder / "prepared-32"), "record": extract(cohort)}
+    return {
+        "scans": load_prepared(prepared_folder(cohort, grid=32, field_of_view="lungs")),
+        "record": extract(cohort),
+    }
 
 
 @pytest.fixture
@@ -207,7 +210,7 @@ def test_a_fresh_process_gives_the_same_bits(run, one_thread, cohort, cases, tmp
         "bundle = pefuse.load_bundle(sys.argv[1])\n"
         "assert 'torch._dynamo' not in sys.modules  # torch's compiler: seconds to import, and no use of it\n"
         "cohort = pefuse.load_cohort(sys.argv[2])\n"
-        "scans = load_prepared(cohort.folder / 'prepared-32')\n"
+        "scans = load_prepared(cohort.folder / 'prepared-32-lungs')\n"
         "told = bundle.predict(sys.argv[3:], scans=scans, record=extract(cohort, sys.argv[3:]))\n"
         "print(*told.ensemble['risk'])\n"
     )
