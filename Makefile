@@ -43,6 +43,6 @@ clean:
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Also what took long to make: the installed packages and the demo's results.
+# Also what took long to make: the installed packages, the demo's results and the benchmarks'.
 distclean: clean
-	rm -rf .venv demo
+	rm -rf .venv demo bench

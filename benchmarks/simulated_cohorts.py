@@ -1,6 +1,6 @@
 """How close the models come to the ideal, and which of the paper's claims hold: five simulated cohorts.
 
-    python benchmarks/simulated_cohorts.py WORK [--ablations] [--seeds 1,2,3,4,5] [--set NAME=VALUE ...]
+    python benchmarks/simulated_cohorts.py [WORK] [--ablations] [--seeds 1,2,3,4,5] [--set NAME=VALUE ...]
 
 Each cohort has the paper's 286 studies before the test year and 400 test studies. WORK keeps cohorts and runs,
 so the script goes on where it stopped. Prints a Markdown table of test AUCs (of the fold ensemble, as in Table
@@ -39,7 +39,7 @@ FUSED = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
+    parser.add_argument("work", type=Path, nargs="?", default=Path("bench/simulated_cohorts"))
     parser.add_argument("--seeds", default="1,2,3,4,5", type=lambda text: [int(seed) for seed in text.split(",")])
     parser.add_argument("--ablations", action="store_true", help="the rows of Table 3 too, and the claims")
     parser.add_argument("--set", dest="settings", action="append", default=[])
