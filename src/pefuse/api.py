@@ -73,7 +73,9 @@ def compare(
     Raises:
         IncompleteRunError: some models could not be trained; the results of the others lie in `out`.
     """
-    chosen = {**(settings or {}), "ablations": ablations}
+    chosen = dict(settings or {})
+    if ablations:
+        chosen["ablations"] = True
     if models is not None:
         chosen["models"] = list(models)
     return compare_models(

@@ -61,6 +61,7 @@ def test_table_3_is_every_part_but_the_full_model_s_own():
     assert "intermediate-sanet-pca" in table3_names(reduction="bilinear", head="tabnet")
     # Trees give bilinear attention no gradient to learn from.
     assert "intermediate-sanet-xgboost" not in table3_names(reduction="bilinear", head="tabnet")
+    assert "intermediate-sanet-bilinear" not in table3_names(reduction="pca", head="xgboost")
     for name in names:
         model_row(name)
 

@@ -93,3 +93,11 @@ def test_a_file_that_is_no_mapping_is_refused(content, tmp_path):
 def test_a_slip_is_answered_with_what_is_meant_or_needed(override, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         resolve_config("demo", overrides=[override])
+
+
+@pytest.mark.parametrize("head", ["tabnet", "xgboost"])
+def test_ablations_are_held_against_the_full_model_and_can_all_be_built(head):
+    config = resolve_config("demo", overrides=["models=[pesi]", "ablations=true", f"fusion.network.head={head}"])
+
+    config.check_models()
+    assert config.all_models[:2] == ("pesi", "intermediate-sanet")

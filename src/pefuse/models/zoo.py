@@ -17,7 +17,7 @@ from pefuse.models.bottleneck import BottleneckFusion
 from pefuse.models.fusion import EarlyFusion, Fusion, IntermediateFusion, VectorFusion
 from pefuse.models.fusion.vectors import HeadName, ReductionName
 
-__all__ = ["TABLE_1", "ZOO", "Kind", "Row", "Variant", "model_row", "table3_names", "with_needs"]
+__all__ = ["REFERENCE", "TABLE_1", "ZOO", "Kind", "Row", "Variant", "model_row", "table3_names", "with_needs"]
 
 Kind = Literal["score", "trees", "record", "scan", "late", "fusion"]
 
@@ -105,7 +105,11 @@ def table3_names(*, reduction: ReductionName, head: HeadName) -> list[str]:
     heads = [
         Variant(head=name) for name in HEAD_NAMES if name != head and (name, reduction) != ("xgboost", "bilinear")
     ]
-    reductions = [Variant(reduction=name) for name in REDUCTION_NAMES if name != reduction]
+    reductions = [
+        Variant(reduction=name)
+        for name in REDUCTION_NAMES
+        if name != reduction and (head, name) != ("xgboost", "bilinear")
+    ]
     dims = [Variant(embedding_dim=dim) for dim in (1024, 256)]
     return [f"{REFERENCE}{variant.suffix}" for variant in (*heads, *reductions, *dims)]
 

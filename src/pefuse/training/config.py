@@ -34,7 +34,7 @@ from pefuse.models.fusion import VectorFusionConfig
 from pefuse.models.sanet import SANetConfig
 from pefuse.models.swin import SwinConfig, check_grid
 from pefuse.models.tabnet import TabNetConfig
-from pefuse.models.zoo import TABLE_1, model_row, table3_names, with_needs
+from pefuse.models.zoo import REFERENCE, TABLE_1, model_row, table3_names, with_needs
 from pefuse.training.augmentation import AugmentationConfig
 from pefuse.training.loop import LoopConfig
 from pefuse.training.provenance import commented_yaml, leaves, merged
@@ -231,11 +231,13 @@ class RunConfig(_Part):
 
     @property
     def all_models(self) -> tuple[str, ...]:
-        """The models, and with `ablations` the rows of Table 3."""
+        """The models, and with `ablations` the rows of Table 3 and the model that they are held against."""
         if not self.ablations:
             return self.models
         network = self.fusion.network
-        return tuple(dict.fromkeys((*self.models, *table3_names(reduction=network.reduction, head=network.head))))
+        return tuple(
+            dict.fromkeys((*self.models, REFERENCE, *table3_names(reduction=network.reduction, head=network.head)))
+        )
 
     def fusion_training(self, name: str) -> FusionTraining:
         """The settings by which a fusion is trained."""

@@ -68,9 +68,10 @@ class GridData:
     def out_of_fold(self, key: CellKey, need: str) -> tuple[CellKey, ...]:
         """Cells of `need` whose held-out studies together are the training part of the cell's fold.
 
-        Those are the other folds, where each training study is validated by one of them. Such a model has seen
-        the labels of this fold's validation part, though never that of the case it judges; with `late.nested`,
-        or where there is but one fold, the training part is split again instead, and nothing but it is seen.
+        Those are the other folds, where each training study is validated by one of them. Such a model
+        never trained on the case it judges, though its epoch was chosen by it among others, and it trained on
+        this fold's validation part; with `late.nested`, or where there is but one fold, the training part is
+        split again instead: neither is so then.
         """
         own = next(fold for fold in self.folds if fold.index == key.fold)
         others = [fold for fold in self.folds if fold.index != key.fold]

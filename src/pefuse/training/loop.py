@@ -161,7 +161,7 @@ def predict(
     batch_size: int,
 ) -> NDArray[np.float32]:
     """What `output` gives, `(N, …)`, for all cases in their order, in eval mode."""
-    module.eval()
+    module.eval().to(fabric.device)
     with torch.inference_mode(), fabric.autocast():
         batches = source.batches(4 * batch_size)  # larger than in training: no activations are kept
         parts = [output(module, batch.to(fabric.device)).float().cpu() for batch in batches]

@@ -17,17 +17,17 @@ def with_pretrained(config: RunConfig, path: Path | None) -> RunConfig:
 
     Raises:
         UsageError: the file cannot be used, no model of the run would use it, or the config asks for one that is
-        not
-            given.
+            not given.
     """
     wanted = config.swin.pretrained
+    used = any(row.base == "swin" for row in with_needs(config.all_models))
     if path is None:
-        if wanted:
+        if wanted and used:
             raise UsageError(
                 "The settings name a pretrained Swin file by its hash: give the file with --pretrained."
             )
         return config
-    if not any(row.base == "swin" for row in with_needs(config.all_models)):
+    if not used:
         raise UsageError("A pretrained file is given, but no model of the run has a Swin encoder: leave it out.")
     found = check_pretrained(path, config.swin.network)
     if wanted and wanted != found:

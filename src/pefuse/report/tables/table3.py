@@ -52,7 +52,8 @@ def table3_text(results: Results) -> pd.DataFrame:
 
 
 def _rows(results: Results) -> Iterator[Ablation]:
-    against = {one.name: one for one in results.comparisons}
+    # Where the full model itself could not be trained, the comparisons are against another one.
+    against = {one.name: one for one in results.comparisons} if results.reference == ABLATED else {}
     models = {model.variant: model for model in results.of_table(3)}
     for section, variants in SECTIONS.items():
         for variant in variants:

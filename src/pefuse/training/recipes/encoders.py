@@ -161,7 +161,7 @@ def _ehr(source: CaseSource) -> NDArray[np.float32]:
 
 def _mask_importance(module: TabNet, source: CaseSource) -> NDArray[np.float64]:
     """TabNet's own importance `(D,)`: masks weighted by each step's share in the decision, summed over cases."""
-    module.eval()
+    module.eval().cpu()  # where Fabric left it after training, the batches are not
     with torch.inference_mode():
         shares = [importance(module(batch.ehr)) for batch in source.batches(256)]
     values: NDArray[np.float64] = torch.cat(shares).double().mean(dim=0).numpy()

@@ -129,7 +129,7 @@ def _stacked_tabnet(
     history = train_on(network, sources, key, context, task=_tabnet_task(settings), config=settings.loop)
     shift = math.log(positive_weight(sources["train"].labels))
     # Read through the same class as a bundle reads it. The inputs are made already.
-    stacked = StackedTabNet(names=row.needs, inputs=inputs, network=network, logit_shift=shift)
+    stacked = StackedTabNet(names=row.needs, inputs=inputs, network=network.cpu(), logit_shift=shift)
     return CellResult(
         predictions=predictions_table(ids, {split: stacked.logits_of_rows(rows[split]) for split in SPLITS}),
         history=history_table(history),
