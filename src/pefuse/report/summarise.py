@@ -37,6 +37,7 @@ from pefuse.report.results import (
 )
 from pefuse.report.run_folder import RunFolder
 from pefuse.report.spread import over_repeats, over_subgroups
+from pefuse.report.tables.table3 import SECTIONS
 
 __all__ = ["summarise_scores"]
 
@@ -78,12 +79,15 @@ def _not_trained(failed: pd.DataFrame) -> Iterator[NotTrained]:
         yield NotTrained(name=shown.name, label=shown.label, reason=str(row["reason"]))
 
 
+ONE_PART = {variant for variants in SECTIONS.values() for variant in variants}
+
+
 def table_of(name: str, config: Mapping[str, Any]) -> Literal[0, 1, 3]:
-    """Which table a model stands in. With `ablations` the variants of the full model are Table 3's."""
+    """Which table a model stands in. With `ablations` the full model with one part changed is Table 3's."""
     shown = model_name(name)
     if not config.get("ablations") or not shown.variant:
         return 1
-    if shown.base == ABLATED:
+    if shown.base == ABLATED and shown.variant in ONE_PART:
         return 3
     return 0 if shown.family == "single" else 1
 
