@@ -123,9 +123,11 @@ def claims_table(aucs: pd.DataFrame) -> list[str]:
     lines = ["| the paper says | compared | difference [95 % CI] | here |", "|---|---|---|---|"]
     for claim in claims(aucs):
         differences = (aucs.loc[claim.first] - aucs.loc[claim.second]).to_numpy()
-        low, high = stats.t.interval(
-            0.95, len(differences) - 1, loc=differences.mean(), scale=stats.sem(differences)
-        )
+        if len(differences) < 2:  # of one cohort nothing can be told
+            low, high = -np.inf, np.inf
+        else:
+            middle, error = differences.mean(), stats.sem(differences)
+            low, high = stats.t.interval(0.95, len(differences) - 1, loc=middle, scale=error)
         found = f"{differences.mean():+.3f} [{low:+.3f} to {high:+.3f}]"
         lines.append(f"| {claim.says} | {claim.first} − {claim.second} | {found} | {verdict(claim, low, high)} |")
     return lines
