@@ -39,7 +39,7 @@ def package(tmp_path) -> Path:
     zoo = (models / "zoo.py").read_text(encoding="utf-8")
     last = '        Row(name="mbt",'
     assert zoo.count(last) == 1
-    zoo = zoo.replace(last, f"        {line.strip()}\n{last}")
+    zoo = zoo.replace(last, f"        {line.strip()},\n{last}")
     zoo = zoo.replace(
         "from pefuse.models.fusion.vectors",
         "from pefuse.models.gated import GatedFusion\nfrom pefuse.models.fusion.vectors",
