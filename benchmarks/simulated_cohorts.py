@@ -25,16 +25,15 @@ from pefuse.cohort import load_cohort
 from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
 from pefuse.evaluation import auroc
 from pefuse.machine import allowed_cores
+from pefuse.models.zoo import REFERENCE, ZOO
 from pefuse.report import build_report
 from pefuse.report.results import load_results
 from pefuse.training import RunConfig, compare, resolve_config
 
 TEST_PATIENTS = 400
-FULL = "intermediate-sanet"
-SINGLE = ("xgboost", "tabnet", "sanet", "swin")
-FUSED = (
-    "late-average", "late-vote", "late-tabnet", "late-xgboost", "early", FULL, "intermediate-swin", "mbt"
-)  # fmt: skip
+FULL = REFERENCE
+SINGLE = [name for name, row in ZOO.items() if row.kind in ("trees", "record", "scan")]
+FUSED = [name for name, row in ZOO.items() if row.kind in ("late", "fusion")]
 
 
 def main() -> None:
@@ -104,7 +103,7 @@ def claims(aucs: pd.DataFrame) -> Iterator[Claim]:
     mean = aucs.mean(axis=1)
     others = [name for name in FUSED if name != "late-average"]
     heads = [f"{FULL}-{head}" for head in ("fc", "cnn1d", "xgboost")]
-    yield Claim(says="fusion beats the best single modality", first=FULL, second=mean[list(SINGLE)].idxmax())
+    yield Claim(says="fusion beats the best single modality", first=FULL, second=mean[SINGLE].idxmax())
     yield Claim(says="averaging is the weakest fusion", first=mean[others].idxmin(), second="late-average")
     yield Claim(says="reduction helps", first=FULL, second=f"{FULL}-none")
     yield Claim(says="TabNet is the best head", first=FULL, second=mean[heads].idxmax())

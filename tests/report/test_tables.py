@@ -101,6 +101,15 @@ def test_the_tests_of_table_3_are_adjusted_among_themselves(run, results):
     )
 
 
+def test_without_the_full_model_table_3_is_held_against_no_other(make_run):
+    folder = make_run(models={"early": 1.5, "intermediate-sanet-fc": 1.4}, test=60, mortality=0.3)
+    build_report(folder)
+    results = load_results(folder)
+
+    assert results.reference != "intermediate-sanet"
+    assert all(row.against_full is None for row in ablations(results))
+
+
 def test_table_2_is_of_the_model_that_validation_chose_and_of_the_scores(run, results):
     """late-average is the strongest by far; test results have no say."""
     people = pd.read_csv(run / "studies.csv").set_index("study_id")

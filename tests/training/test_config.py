@@ -9,6 +9,7 @@ import yaml
 
 from pefuse.errors import UsageError
 from pefuse.training.config import PRESETS, resolve_config
+from pefuse.training.pretrained import with_pretrained
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -101,3 +102,12 @@ def test_ablations_are_held_against_the_full_model_and_can_all_be_built(head):
 
     config.check_models()
     assert config.all_models[:2] == ("pesi", "intermediate-sanet")
+
+
+def test_the_hash_of_a_pretrained_swin_is_asked_for_only_where_swin_is_trained():
+    given = f"swin.pretrained={'a' * 64}"
+    without = resolve_config("demo", overrides=["models=[tabnet]", given])
+
+    assert with_pretrained(without, None) == without
+    with pytest.raises(UsageError, match="--pretrained"):
+        with_pretrained(resolve_config("demo", overrides=["models=[swin]", given]), None)

@@ -41,6 +41,8 @@ from pefuse.report.tables.table3 import SECTIONS
 
 __all__ = ["summarise_scores"]
 
+ONE_PART = {variant for variants in SECTIONS.values() for variant in variants}
+
 
 def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
     """Judge all models of a run. `inputs` is the digest of the files that were read."""
@@ -77,9 +79,6 @@ def _not_trained(failed: pd.DataFrame) -> Iterator[NotTrained]:
     for row in failed.drop_duplicates("model").to_dict("records"):
         shown = model_name(str(row["model"]))
         yield NotTrained(name=shown.name, label=shown.label, reason=str(row["reason"]))
-
-
-ONE_PART = {variant for variants in SECTIONS.values() for variant in variants}
 
 
 def table_of(name: str, config: Mapping[str, Any]) -> Literal[0, 1, 3]:

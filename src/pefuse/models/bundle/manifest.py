@@ -33,7 +33,7 @@ __all__ = [
 
 FORMAT: Literal[2] = 2  # a reader takes this one alone
 NOTICE = "Research use only: not a medical device. Not for diagnosis, triage or treatment."
-MOST_BYTES = 32 * 2**30  # of all files together; 25 members of `paper` at a width of 1024 have 7 GB
+MOST_BYTES = 32 * 2**30  # of all files together, held in memory while they are checked; 25 wide members need 7
 
 Architecture = Literal["scan", "record", "trees", "late", "fusion"]
 # Plain names in one folder: nothing here can point elsewhere.
