@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/pefuse demo
 
 test: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
