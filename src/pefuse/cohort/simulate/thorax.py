@@ -50,6 +50,9 @@ RIB_SPACING_MM = 23.0
 RIB_DROP_MM = 78.0  # how much lower a rib ends in front than it starts behind
 FIRST_RIB_MM = 92.0
 
+RAIL_RADIUS_MM = 12.0
+RAIL_HU = 1200.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chest:
@@ -192,17 +195,16 @@ def paint_table(canvas: Canvas, nuisance: Nuisance, *, other: bool = False) -> N
 
 
 def paint_mark(canvas: Canvas, nuisance: Nuisance) -> None:
-    """The shortcut: a dense pad beside the patient's right side with a metal rod above it. It means nothing."""
-    grid, pose = canvas.grid, canvas.pose
-    x, y = grid.axis_mm(2)[None, :], grid.axis_mm(1)[:, None]
-    left = float(x.min()) + 0.5 * grid.spacing_mm[2]
-    back = pose.shift_mm[1] + pose.scale * _back_mm(nuisance)
-    pad = np.maximum(np.abs(x - left - 16.0) - 14.0, np.abs(y - back + 35.0) - 45.0)
-    rod = np.hypot(x - left - 16.0, y - back + 95.0) - 9.0
+    """The shortcut: a metal rail along the right front edge of the chest. It means nothing.
+
+    It lies outside the body but inside the box around the lungs, whose corners the round chest leaves free: what
+    sees no more than that box sees it too.
+    """
+    x = canvas.x + np.float32(max(CAVITY_HALF_WIDTH_MM) * nuisance.chest_width)
+    y = canvas.y + np.float32((max(CAVITY_HALF_DEPTH_MM) - CAVITY_MIDDLE_MM[2]) * nuisance.chest_depth)
+    share = canvas.coverage((np.hypot(x, y) - np.float32(RAIL_RADIUS_MM)).astype(np.float32))
     air = canvas.hu < -500.0
-    for distance, hu in ((pad, 180.0), (rod, 1200.0)):
-        share = canvas.coverage((distance / pose.scale).astype(np.float32))
-        canvas.blend(_everything(canvas), np.where(air, share[None], np.float32(0.0)), hu)
+    canvas.blend(_everything(canvas), np.where(air, share[None], np.float32(0.0)), RAIL_HU)
 
 
 def _profile(canvas: Canvas, values: tuple[float, ...]) -> FloatArray:
