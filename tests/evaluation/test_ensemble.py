@@ -25,6 +25,15 @@ def test_new_patients_have_no_label():
     assert means.at["a", "risk"] == 0.5
 
 
+def test_equal_votes_tie_whatever_their_order():
+    """Three members' shares of yes, with none and all kept finite: each study's mean is one half."""
+    none, half, every = 1e-6, 0.5, 1 - 1e-6
+    shares = {"a": (none, half, every), "b": (every, none, half), "c": (half, half, half)}
+    rows = pd.DataFrame([{"study_id": study, "risk": share} for study, own in shares.items() for share in own])
+
+    assert list(mean_by_study(rows, "risk")["risk"]) == [0.5, 0.5, 0.5]
+
+
 def test_the_threshold_separates_as_well_as_it_can():
     """At 0.6 both deaths and no survivor are called."""
     validation = pd.DataFrame({"label": [0, 0, 1, 1], "score": [0.1, 0.5, 0.6, 0.9]})

@@ -6,7 +6,11 @@ by the model that did not train on it, mean over seeds. The threshold is chosen 
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pefuse.evaluation.thresholds import youden_threshold
 
@@ -17,12 +21,24 @@ def mean_by_study(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Means of `columns` over all rows of a study; indexed by study_id, sorted.
 
     `rows` has one row a study, fold and seed, with the columns study_id, those named, and label where it is known.
+    A mean is exact to the last digit, whatever the order of the rows: equal votes tie, and reach a threshold that
+    they equal.
     """
     by_study = rows.groupby("study_id", sort=True)
-    means = by_study[list(columns)].mean()
+    places = by_study.indices
+    studies = list(places)
+    means = pd.DataFrame(index=pd.Index(studies, name="study_id", dtype=rows["study_id"].dtype))
     if "label" in rows:
-        means.insert(0, "label", by_study["label"].first())
+        means["label"] = by_study["label"].first()
+    for column in columns:
+        values = rows[column].to_numpy(dtype=np.float64)
+        means[column] = [_exact_mean(values[places[study]]) for study in studies]
     return means
+
+
+def _exact_mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return math.fsum(known) / len(known) if len(known) else math.nan
 
 
 def can_be_ranked(table: pd.DataFrame) -> bool:

@@ -54,7 +54,7 @@ def summarise_repeats(aucs: pd.DataFrame, *, level: float = 0.95) -> list[Repeat
             sd=float(table[model].std(ddof=1)) if len(table) > 1 else math.nan,
             to_best=None if model == best else float((table[model] - table[best]).mean()),
             interval=None if model == best else _t_interval(table[model] - table[best], level),
-            mean_rank=float(ranks[model]),
+            mean_rank=float(ranks[model]) if len(table) > 1 else math.nan,
         )
         for model in table.columns
     ]
