@@ -10,7 +10,7 @@
     │   └── PlausibilityError    the volume is regular, but it cannot be a chest CT in HU
     ├── RecordError              events or features that cannot be used
     ├── RunError                 a run folder that is missing, foreign or damaged
-    │   └── IncompleteRunError   some models could not be trained; the others' results are written
+    │   └── IncompleteRunError   some models were not trained or have no bundle; the rest is written
     ├── BundleError              a bundle that is missing, foreign, damaged or of another format
     └── StorageError             the disk is full or the folder is not writable
 
@@ -83,7 +83,7 @@ class RunError(PefuseError):
 
 
 class IncompleteRunError(RunError):
-    """Some models of a run could not be trained; the results of the others are written."""
+    """Some models of a run could not be trained or have no bundle; all other results are written."""
 
 
 class BundleError(PefuseError):

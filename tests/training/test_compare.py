@@ -189,14 +189,15 @@ def test_another_setting_trains_only_what_hangs_on_it(run, cohort, tmp_path):
 
 def test_a_run_of_other_settings_that_is_stopped_leaves_no_results_of_the_first(cohort, tmp_path):
     """Else the old numbers would stand beside the new settings."""
-    compare(cohort, out=tmp_path / "run", config=quick("models=[pesi]"))
+    compare(cohort, out=tmp_path / "run", config=quick("models=[pesi, xgboost]"))
 
     def stop(what, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         compare(cohort, out=tmp_path / "run", config=quick("models=[pesi, spesi]"), progress=stop)
-    assert not (tmp_path / "run" / "predictions.csv").exists()
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert not left & {"predictions.csv", "failed.csv", "bundles", "embeddings"}
     assert "spesi" in (tmp_path / "run" / "config.yaml").read_text()
     compare(cohort, out=tmp_path / "run", config=quick("models=[pesi]"))
     assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi"}
@@ -259,6 +260,19 @@ def test_a_failed_cell_is_named_and_the_others_are_kept(cohort, tmp_path):
     kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
 
     assert kept == {f"{model}-seed0-fold{fold}" for model in ("pesi", "sanet", "tabnet") for fold in (0, 1)}
+
+
+def test_a_model_whose_bundle_would_be_too_large_keeps_its_results(cohort, tmp_path, monkeypatch):
+    """The others keep their bundles too, and what was written of the large one is gone."""
+    monkeypatch.setattr("pefuse.models.bundle.save.MOST_BYTES", 2_000_000)
+    with pytest.raises(
+        IncompleteRunError, match=r"A trained model has no bundle.*tabnet: .*fewer folds"
+    ) as caught:
+        compare(cohort, out=tmp_path / "run", config=quick("models=[xgboost, tabnet]", "tabnet.network.n_d=256"))
+
+    assert str(tmp_path) not in str(caught.value)
+    assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"xgboost", "tabnet"}
+    assert [path.name for path in (tmp_path / "run" / "bundles").iterdir()] == ["xgboost"]
 
 
 def test_too_few_usable_scans_cost_the_models_that_take_them_and_nothing_else(cohort, tmp_path):

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pefuse.ehr import FeaturePreparation
 from pefuse.errors import BundleError, UsageError
 from pefuse.evaluation import mean_by_study, validation_threshold
+from pefuse.models.boosting import BoostedTreesConfig
 from pefuse.models.bundle import (
     About,
-    Bundle,
     Calibration,
     Feature,
     FusionModel,
@@ -55,17 +55,30 @@ from pefuse.types import Cohort
 __all__ = ["write_bundles"]
 
 
-def write_bundles(data: GridData, cohort: Cohort, rows: Sequence[Row], predictions: pd.DataFrame) -> None:
+def write_bundles(
+    data: GridData, cohort: Cohort, rows: Sequence[Row], predictions: pd.DataFrame
+) -> dict[str, BundleError]:
     """Write the bundle of every trained model; one that is there already and made from the same is left alone.
 
     Args:
         data: of the finished run.
         rows: the models of the run; clinical scores have no bundle.
         predictions: `predictions.csv`, read as the report reads it, so that thresholds are the same to the bit.
+
+    Returns:
+        The models whose bundle cannot be written, with the reason.
+
+    Raises:
+        StorageError: the disk is full.
     """
+    lost: dict[str, BundleError] = {}
     for row in rows:
         if row.kind != "score":
-            _write(row, data, cohort, predictions[predictions["model"] == row.name])
+            try:
+                _write(row, data, cohort, predictions[predictions["model"] == row.name])
+            except BundleError as error:
+                lost[row.name] = error
+    return lost
 
 
 def _write(row: Row, data: GridData, cohort: Cohort, predictions: pd.DataFrame) -> None:
@@ -75,9 +88,8 @@ def _write(row: Row, data: GridData, cohort: Cohort, predictions: pd.DataFrame) 
     folder = data.run / "bundles" / row.name
     if _is_there(folder, about.inputs):
         return
-    bundle = Bundle(about=about, members=tuple(_member(row, key, store) for key in keys))
     shutil.rmtree(folder, ignore_errors=True)
-    save_bundle(bundle, folder)
+    save_bundle(about, (_member(row, key, store) for key in keys), folder)
 
 
 def _is_there(folder: Path, inputs: str) -> bool:
@@ -128,11 +140,22 @@ def _calibration(row: Row, data: GridData) -> Calibration:
         "survivors per death of the training fold, is taken off each member's logits: risks are at that fold's "
         "prevalence."
     )
-    if row.kind == "trees" and not data.config.xgboost.prior_correction:
+    trees = _trees_config(row, data)
+    if trees is not None and not trees.prior_correction:
         method = "None: deaths were weighted in training, and the weight was not taken out of the logits."
     if row.kind == "late" and not row.stacked:
         method += " That is done for each modality; what is made of their risks stays as it is."
     return Calibration(fitted=False, method=method + " Nothing was fitted to the validation studies for it.")
+
+
+def _trees_config(row: Row, data: GridData) -> BoostedTreesConfig | None:
+    """The settings of the trees that give the model's logit; None where no trees do."""
+    if row.base == "late-xgboost":
+        return data.config.late.trees
+    if row.fusion is not None and issubclass(row.fusion, VectorFusion):
+        network = data.config.fusion_network(row.name)
+        return data.config.fusion.trees if getattr(network, "head", None) == "xgboost" else None
+    return data.config.xgboost if row.kind == "trees" else None
 
 
 def _training_cohort(row: Row, data: GridData, cohort: Cohort) -> TrainingCohort:

@@ -18,7 +18,7 @@ from pefuse.models.zoo import with_needs
 from pefuse.training.bundles import write_bundles
 from pefuse.training.config import RunConfig
 from pefuse.training.embeddings import write_embeddings
-from pefuse.training.failures import not_trained_error, trained_rows, write_failed
+from pefuse.training.failures import no_bundle_error, not_trained_error, trained_rows, write_failed
 from pefuse.training.gather import gather
 from pefuse.training.grid import run_cells
 from pefuse.training.plan import cell_keys, scheduled
@@ -82,7 +82,7 @@ def compare(
     Raises:
         UsageError: the folder holds a run of other data, or the pretrained file cannot be used.
         CohortError: the cohort cannot be split into the wanted folds.
-        IncompleteRunError: some models could not be trained; the results of the others are written.
+        IncompleteRunError: some models could not be trained, or have no bundle; all other results are written.
         RunError: no model could be trained.
         StorageError: the disk is full or the folder cannot be written.
     """
@@ -106,9 +106,11 @@ def compare(
     write_predictions(out, keys, cohort)
     write_embeddings(out, keys)
     run = Run(folder=out)
-    write_bundles(data, cohort, trained, run.predictions.table)
+    lost = write_bundles(data, cohort, trained, run.predictions.table)
     log_event(out, "run finished", seconds=round(time.perf_counter() - started, 1))
     write_environment(out, data.config, {"data": prepared - started, "models": time.perf_counter() - prepared})
     if failed:
         raise not_trained_error(IncompleteRunError, rows, failed)
+    if lost:
+        raise no_bundle_error(lost)
     return run

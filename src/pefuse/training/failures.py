@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from pefuse.errors import RunError
+from pefuse.errors import BundleError, IncompleteRunError, RunError
 from pefuse.models.zoo import Row, model_row
 from pefuse.storage import atomic_file
 from pefuse.training.grid import FailedCell
 
-__all__ = ["not_trained_error", "trained_rows", "write_failed"]
+__all__ = ["no_bundle_error", "not_trained_error", "trained_rows", "write_failed"]
 
 FAILED_COLUMNS = ("model", "seed", "fold", "reason")
 
@@ -60,6 +60,13 @@ def not_trained_error(kind: type[RunError], rows: Sequence[Row], failed: Sequenc
     )
     error.__cause__ = WorkerTraceback(first.details) if first.details else None
     return error
+
+
+def no_bundle_error(lost: Mapping[str, BundleError]) -> IncompleteRunError:
+    """One line with the first cause."""
+    first, error = next(iter(lost.items()))
+    count = f"{len(lost)} trained models have" if len(lost) > 1 else "A trained model has"
+    return IncompleteRunError(f"{count} no bundle; all else is written. {first}: {error}")
 
 
 class WorkerTraceback(Exception):  # noqa: N818 - it only carries text

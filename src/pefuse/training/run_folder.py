@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -61,8 +62,10 @@ def claim_folder(out: Path, cohort: Cohort, config: RunConfig) -> None:
     settings, written = config.to_yaml(), out / "config.yaml"
     if written.exists() and written.read_text(encoding="utf-8") != settings:
         # Results of other settings must not stand beside this config, should this run be stopped half-way.
-        for name in ("predictions.csv", "results.json", "report.html"):
+        for name in ("predictions.csv", "failed.csv", "results.json", "report.html"):
             (out / name).unlink(missing_ok=True)
+        for name in ("embeddings", "bundles", "tables", "figures"):
+            shutil.rmtree(out / name, ignore_errors=True)
     write_text(written, settings)
 
 

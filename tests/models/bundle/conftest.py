@@ -217,7 +217,7 @@ def bundles() -> dict[str, Bundle]:
 def _saved(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     for kind, bundle in bundles.items():
-        save_bundle(bundle, folder / kind)
+        save_bundle(bundle.about, bundle.members, folder / kind)
     return folder
 
 

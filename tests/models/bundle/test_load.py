@@ -51,7 +51,7 @@ def test_a_bundle_read_again_predicts_the_same(kind, bundles, saved, record, sca
 
 def test_saving_again_gives_the_same_bytes_and_the_hash_stands_for_them(bundles, saved, tmp_path):
     first = saved("pca")
-    digest = save_bundle(bundles["pca"], tmp_path / "again")
+    digest = save_bundle(bundles["pca"].about, bundles["pca"].members, tmp_path / "again")
 
     assert digest == load_bundle(first, sha256=digest.upper()).sha256
     for path in first.iterdir():
@@ -60,7 +60,7 @@ def test_saving_again_gives_the_same_bytes_and_the_hash_stands_for_them(bundles,
 
 def test_a_full_folder_is_not_written_over(bundles, saved):
     with pytest.raises(StorageError, match="not empty"):
-        save_bundle(bundles["sanet"], saved("sanet"))
+        save_bundle(bundles["sanet"].about, bundles["sanet"].members, saved("sanet"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

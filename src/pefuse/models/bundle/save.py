@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 from safetensors.numpy import save as to_safetensors
 
 from pefuse.ehr import FeaturePreparation
+from pefuse.errors import BundleError
 from pefuse.models.boosting import BoostedTrees
-from pefuse.models.bundle.bundle import Bundle
 from pefuse.models.bundle.folder import MANIFEST, SEAL, seal_text, sha256_of
 from pefuse.models.bundle.manifest import (
+    MOST_BYTES,
+    About,
     FileEntry,
     FusionMember,
     LateMember,
@@ -42,17 +45,21 @@ from pefuse.storage import atomic_folder
 __all__ = ["save_bundle"]
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> str:
+def save_bundle(about: About, members: Iterable[Member], folder: Path) -> str:
     """Write a bundle, whole or not at all; returns the hash that stands for it.
 
+    Args:
+        members: taken one by one, so that no more than one need be in memory.
+
     Raises:
+        BundleError: its files are larger than a reader would take.
         StorageError: the folder exists and holds something, or the disk is full.
     """
     with atomic_folder(folder) as partial:
         files = _Files(partial)
-        members = tuple(_entry(member, files) for member in bundle.members)
+        entries = tuple(_entry(member, files) for member in members)
         manifest = Manifest(
-            **dict(bundle.about), architecture=bundle.architecture, members=members, files=files.entries
+            **dict(about), architecture=entries[0].architecture, members=entries, files=files.entries
         )
         content = manifest.model_dump_json(indent=1).encode() + b"\n"
         (partial / MANIFEST).write_bytes(content)
@@ -66,9 +73,16 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[str, FileEntry] = {}
+        self.bytes = 0
         self._preparations: dict[bytes, str] = {}
 
     def write(self, name: str, content: bytes) -> str:
+        self.bytes += len(content)
+        if self.bytes > MOST_BYTES:
+            raise BundleError(
+                f"Its files are larger than the {MOST_BYTES / 2**30:.0f} GiB of a bundle: train fewer folds or "
+                "seeds, or a narrower model."
+            )
         (self.folder / name).write_bytes(content)
         self.entries[name] = FileEntry(bytes=len(content), sha256=sha256_of(content))
         return name
