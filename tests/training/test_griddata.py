@@ -74,6 +74,16 @@ def test_a_nested_part_sees_nothing_but_its_own_fold_s_training_part():
         assert part.validation == own.validation
 
 
+def test_where_the_training_part_cannot_be_split_again_only_the_late_fusion_is_lost():
+    """One patient to train on died: the plan stands, with no cell to learn from out of fold."""
+    data = grid(1)
+    data = replace(data, labels=(data.patients == 3).astype(float))
+
+    assert data.out_of_fold(LATE, "sanet") == ()
+    assert cell_needs(LATE, data) == {replace(LATE, model="sanet"), replace(LATE, model="tabnet")}
+    assert Digests(data)(LATE)
+
+
 def test_there_are_no_more_nested_parts_than_patients_who_died():
     """Of the six patients to train on two die, so each of two parts has one."""
     data = grid(1)

@@ -58,15 +58,21 @@ def nested_folds(
     """The fold's training part split again: each part is the test of a nested fold, and trained on in the others.
 
     Args:
-        fold: whose training part is split; its validation part stays, its test part takes no part. labels,
-        patients: by study_id. parts: at most; as many as there are patients of the rarer outcome, if those are
-        fewer. Patients stay together.
+        fold: whose training part is split; its validation part stays, its test part takes no part.
+        labels: by study_id.
+        patients: by study_id; the studies of one stay together.
+        parts: at most; as many as there are patients of the rarer outcome, if those are fewer.
 
     Raises:
         CohortError: the training part has a single patient of one outcome.
     """
     rest = pd.DataFrame({"label": labels, "patient_id": patients}).loc[sorted(fold.train)]
     rarer = int(rest.groupby("label")["patient_id"].nunique().min())
+    if rarer < 2:
+        raise CohortError(
+            "In a fold's training part a single patient has the rarer outcome, so it cannot be split again: "
+            "use 2 folds or more, or leave out the models that learn from out-of-fold predictions."
+        )
     order = {study_id: place for place, study_id in enumerate(fold.train)}
     return tuple(
         Fold(
@@ -75,9 +81,7 @@ def nested_folds(
             validation=fold.validation,
             test=tuple(sorted(held_out.index, key=order.__getitem__)),
         )
-        for train, held_out in _k_folds(
-            rest, max(2, min(parts, rarer)), seed=fold.index, where="In a fold's training part"
-        )
+        for train, held_out in _k_folds(rest, min(parts, rarer), seed=fold.index)
     )
 
 
@@ -130,14 +134,12 @@ def _given_test(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table[table["split"] == "test"], table[table["split"] != "test"]
 
 
-def _k_folds(
-    rest: pd.DataFrame, folds: int, seed: int, where: str = "Outside the test set"
-) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def _k_folds(rest: pd.DataFrame, folds: int, seed: int) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     for label, called in ((1, "deaths"), (0, "survivors")):
         patients = rest.loc[rest["label"] == label, "patient_id"].nunique()
         if patients < folds:
             raise CohortError(
-                f"{where} there are {called} of {patients} patients, fewer than the {folds} folds: "
+                f"Outside the test set there are {called} of {patients} patients, fewer than the {folds} folds: "
                 f"ask for {max(patients, 1)} folds or fewer."
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)

@@ -11,6 +11,7 @@ import pandas as pd
 from pefuse.cohort import nested_folds
 from pefuse.ct import PreparedScans
 from pefuse.ehr import RawRecord
+from pefuse.errors import CohortError
 from pefuse.machine import allowed_cores
 from pefuse.models.zoo import Row, model_row
 from pefuse.training.cells import CellKey, digest
@@ -71,7 +72,7 @@ class GridData:
         Those are the other folds, where each training study is validated by one of them. Such a model
         never trained on the case it judges, though its epoch was chosen by it among others, and it trained on
         this fold's validation part; with `late.nested`, or where there is but one fold, the training part is
-        split again instead: neither is so then.
+        split again instead: neither is so then. Empty where the training part is too small to be split again.
         """
         own = next(fold for fold in self.folds if fold.index == key.fold)
         others = [fold for fold in self.folds if fold.index != key.fold]
@@ -79,7 +80,11 @@ class GridData:
         base = replace(key, model=need)
         if set(own.train) <= validated and not self.config.late.nested:
             return tuple(replace(base, fold=fold.index) for fold in others)
-        return tuple(replace(base, part=part) for part in range(len(self._nested(own))))
+        try:
+            parts = len(self._nested(own))
+        except CohortError:
+            return ()  # the late fusion that asks for them fails alone: training/recipes/late.py
+        return tuple(replace(base, part=part) for part in range(parts))
 
     def _nested(self, fold: Fold) -> tuple[Fold, ...]:
         return nested_folds(fold, self.labels, self.patients, parts=self.config.late.nested_parts)

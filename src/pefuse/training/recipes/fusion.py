@@ -211,7 +211,7 @@ def _joint_task(settings: FusionTraining) -> Task:
 
 
 def _rates(joint: EndToEndFusion, settings: FusionTraining) -> list[tuple[list[nn.Parameter], float]]:
-    """The encoders know something already: they learn at a share of the fusion's rate; at 0 they are frozen."""
+    """The encoders know something already: they learn at a share of the fusion's rate, at 0 no weight of them."""
     encoders = [*joint.image_encoder.parameters(), *joint.ehr_encoder.parameters()]
     return [(encoders, settings.encoder_rate), (list(joint.fusion.parameters()), 1.0)]
 

@@ -62,10 +62,15 @@ def _out_of_fold(row: Row, context: CellContext, ids: tuple[str, ...]) -> NDArra
     """The risks (N, M) that models gave which did not train on the case.
 
     Raises:
-        RunError: no such model judged one of the cases.
+        RunError: no such model judged one of the cases, or the training part was too small to train any.
     """
     columns = []
     for need in row.needs:
+        if not context.out_of_fold[need]:
+            raise RunError(
+                "A single training patient has the rarer outcome, so no model can judge each study out of fold, "
+                "which this late fusion learns from: use 2 folds or more, or leave it out."
+            )
         held_out = []
         for cell in context.out_of_fold[need]:
             table = context.store.predictions(cell)
