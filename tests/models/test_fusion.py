@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from pefuse.errors import UsageError
+from pefuse.models.bilinear import BilinearConfig
 from pefuse.models.cnn1d import Cnn1d, Cnn1dConfig
 from pefuse.models.fusion import EarlyFusion, EndToEndFusion, IntermediateFusion, VectorFusionConfig
 from pefuse.models.reduction import REDUCTIONS as FITTED
@@ -285,7 +286,6 @@ def test_learns_ten_pairs_that_need_both():
     ("changes", "message"),
     [
         ({"image_dim": 0}, "image_dim is 0"),
-        ({"fitted": ReductionConfig(components=15)}, "15 components are too many for 14"),
         ({"tabnet": TabNetConfig(input_dim=5)}, "takes 5 columns, but 'pca' gives 4"),
         ({"reduction": "bilinear", "head": "xgboost"}, "boosted trees have none"),
     ],
@@ -293,3 +293,19 @@ def test_learns_ten_pairs_that_need_both():
 def test_options_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         dataclasses.replace(SMALL, **changes)
+
+
+def test_components_are_held_against_the_widths_of_the_data():
+    """Those of the settings say nothing: 200 components are many for 64 and 64 numbers, not for 1024 and 64."""
+    wide = VectorFusionConfig(fitted=ReductionConfig(components=200))
+
+    IntermediateFusion(IntermediateFusion.sized(wide, image=(1024,), ehr=(64,), rows=300))
+    with pytest.raises(UsageError, match="200 components are too many for 128"):
+        IntermediateFusion(IntermediateFusion.sized(wide, image=(64,), ehr=(64,), rows=300))
+
+
+def test_bilinear_options_are_at_the_widths_of_the_data():
+    options = VectorFusionConfig(reduction="bilinear", bilinear=BilinearConfig(glimpses=3))
+    sized = IntermediateFusion.sized(options, image=(1024,), ehr=(64,), rows=300)
+
+    assert (sized.bilinear.image_dim, sized.bilinear.ehr_dim, sized.bilinear.glimpses) == (1024, 64, 3)

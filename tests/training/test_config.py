@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -102,6 +103,34 @@ def test_ablations_are_held_against_the_full_model_and_can_all_be_built(head):
 
     config.check_models()
     assert config.all_models[:2] == ("pesi", "intermediate-sanet")
+
+
+def test_too_many_components_are_told_before_anything_is_trained():
+    """Where the settings tell the embeddings' widths; 1024 and 1024 numbers have 200."""
+    given = ["fusion.network.fitted.components=200", "sanet.network.embedding_dim=64", "tabnet.network.n_d=64"]
+    with pytest.raises(UsageError, match="200 components are too many for 128 numbers"):
+        resolve_config("demo", overrides=["models=[intermediate-sanet]", *given]).check_models()
+
+    resolve_config("demo", overrides=["models=[intermediate-sanet-dim1024]", *given]).check_models()
+
+
+def test_a_residual_block_of_a_single_point_is_refused():
+    given = ["models=[swin]", "swin.network.residual_block=true", "scan.grid=32", "swin.network.features_stage=4"]
+    with pytest.raises(UsageError, match=r"residual block .* single point"):
+        resolve_config("demo", overrides=given).check_models()
+
+
+@pytest.mark.parametrize(
+    ("settings", "merging", "source"),
+    [([], "legacy", "the pretrained weights"), (["swin.network.merging=corrected"], "corrected", "your option")],
+)
+def test_pretrained_weights_bring_the_merging_that_they_were_trained_with(settings, merging, source, monkeypatch):
+    monkeypatch.setattr("pefuse.training.pretrained.check_pretrained", lambda path, network: "a" * 64)
+    config = with_pretrained(resolve_config("demo", overrides=["models=[swin]", *settings]), Path("weights.pt"))
+
+    assert config.swin.pretrained == "a" * 64
+    assert config.swin.network.merging == merging
+    assert f"merging: {merging} # {source}" in config.to_yaml()
 
 
 def test_the_hash_of_a_pretrained_swin_is_asked_for_only_where_swin_is_trained():

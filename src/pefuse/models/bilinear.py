@@ -22,8 +22,8 @@ __all__ = ["BilinearAttention", "BilinearConfig", "BilinearOutput", "VectorToken
 class BilinearConfig(ModelConfig):
     """Options of `BilinearAttention`; the defaults are the released code's main model."""
 
-    image_dim: int  # width of an image token
-    ehr_dim: int  # width of an EHR token, and of the joint vector
+    image_dim: int = 64  # width of an image token
+    ehr_dim: int = 64  # width of an EHR token, and of the joint vector
     hidden: int = 64
     k_attention: int = 1  # the attention's maps have hidden * k_attention channels
     k_joint: int = 3  # the joint vector's have hidden * k_joint, summed in groups of k_joint

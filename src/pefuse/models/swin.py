@@ -86,6 +86,24 @@ class SwinConfig(ModelConfig):
     def feature_channels(self) -> int:
         return int(self.feature_size * 2**self.features_stage)
 
+    def check_scan_grid(self, grid: int) -> None:
+        """Refuse scans of grid³ that these options cannot take.
+
+        Raises:
+            UsageError: which option, and what to do.
+        """
+        check_grid((grid,) * 3)
+        if self.grid not in (None, grid):
+            raise UsageError(
+                f"The Swin encoder flattens the map of a scan of {self.grid}³, but scans have {grid}³: "
+                f"set swin.network.grid to {grid}, or to null, which averages the map."
+            )
+        if self.residual_block and grid == PATCH * 2**self.features_stage:
+            raise UsageError(
+                f"The Swin encoder's residual block normalises over the map, but of a scan of {grid}³ that is a "
+                "single point: set swin.network.residual_block to false, or scan.grid higher."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SwinOutput:

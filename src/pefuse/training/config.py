@@ -30,11 +30,11 @@ from pefuse.errors import UsageError
 from pefuse.models.boosting import BoostedTreesConfig
 from pefuse.models.bottleneck import BottleneckConfig
 from pefuse.models.config import ModelConfig, config_from_json
-from pefuse.models.fusion import VectorFusionConfig
+from pefuse.models.fusion import Fusion, VectorFusionConfig
 from pefuse.models.sanet import SANetConfig
-from pefuse.models.swin import SwinConfig, check_grid
+from pefuse.models.swin import SwinConfig
 from pefuse.models.tabnet import TabNetConfig
-from pefuse.models.zoo import REFERENCE, TABLE_1, model_row, table3_names, with_needs
+from pefuse.models.zoo import REFERENCE, TABLE_1, Row, model_row, table3_names, with_needs
 from pefuse.training.augmentation import AugmentationConfig
 from pefuse.training.loop import LoopConfig
 from pefuse.training.provenance import commented_yaml, leaves, merged
@@ -218,16 +218,24 @@ class RunConfig(_Part):
         """
         rows = with_needs(self.all_models)
         if any(row.base == "swin" for row in rows):
-            check_grid((self.scan.grid,) * 3)
-            flat = self.swin.network.grid
-            if flat not in (None, self.scan.grid):
-                raise UsageError(
-                    f"The Swin encoder flattens the map of a scan of {flat}³, but scans have {self.scan.grid}³: "
-                    f"set swin.network.grid to {self.scan.grid}, or to null, which averages the map."
-                )
+            self.swin.network.check_scan_grid(self.scan.grid)
         for row in rows:
             if row.fusion is not None:
-                self.fusion_network(row.name)
+                self._check_widths(row.fusion, self.fusion_network(row.name), row.needs)
+
+    def _check_widths(self, fusion: type[Fusion], network: ModelConfig, needs: Sequence[str]) -> None:
+        """Of two embeddings whose widths the settings tell; others are known once the encoders are built."""
+        if not isinstance(network, VectorFusionConfig) or fusion.take_ehr is not Fusion.take_ehr:
+            return
+        image, ehr = (self._embedding_dim(model_row(need)) for need in needs)
+        if image and ehr:
+            fusion.sized(network, image=(image,), ehr=(ehr,), rows=0).check_components()
+
+    def _embedding_dim(self, encoder: Row) -> int | None:
+        if encoder.base == "tabnet":
+            return encoder.variant.embedding_dim or self.tabnet.network.n_d
+        network = self.sanet.network if encoder.base == "sanet" else self.swin.network
+        return encoder.variant.embedding_dim or network.embedding_dim
 
     @property
     def all_models(self) -> tuple[str, ...]:
@@ -262,6 +270,16 @@ class RunConfig(_Part):
         )
         head = replace(self.fusion.tabnet, input_dim=config.fused_dim) if config.head == "tabnet" else None
         return replace(config, tabnet=head)
+
+    def with_pretrained_swin(self, sha256: str) -> RunConfig:
+        """With that file's weights in Swin, and the patch merging that goes with them if none is chosen."""
+        chosen = self._sources.get("swin.network.merging")
+        network = self.swin.network if chosen else replace(self.swin.network, merging="legacy")
+        swin = self.swin.model_copy(update={"pretrained": sha256, "network": network})
+        config = self.model_copy(update={"swin": swin})
+        own = ("swin.pretrained",) if chosen else ("swin.pretrained", "swin.network.merging")
+        config._sources = {**self._sources, **dict.fromkeys(own, "weights")}
+        return config
 
     def to_yaml(self) -> str:
         """The resolved config, each value with where it came from, to be read by `resolve_config` again."""

@@ -15,6 +15,9 @@ __all__ = ["with_pretrained"]
 def with_pretrained(config: RunConfig, path: Path | None) -> RunConfig:
     """The config with the file's SHA-256 in it: a path would say nothing of the weights, and may tell of people.
 
+    The published weights were trained with MONAI's patch merging as it was then: `legacy` is set with them, unless
+    the settings choose.
+
     Raises:
         UsageError: the file cannot be used, no model of the run would use it, or the config asks for one that is
             not given.
@@ -32,4 +35,4 @@ def with_pretrained(config: RunConfig, path: Path | None) -> RunConfig:
     found = check_pretrained(path, config.swin.network)
     if wanted and wanted != found:
         raise UsageError("The pretrained file is not the one that the settings name (its hash differs).")
-    return config.model_copy(update={"swin": config.swin.model_copy(update={"pretrained": found})})
+    return config.with_pretrained_swin(found)

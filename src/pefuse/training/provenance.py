@@ -17,6 +17,7 @@ SOURCES = {
     "code": "the authors' code",
     "file": "your file",
     "set": "your option",
+    "weights": "the pretrained weights",
 }
 
 

@@ -20,16 +20,15 @@ from pefuse.models.fusion.base import EmbeddingNorm, Fusion, FusionOutput, Norma
 from pefuse.models.reduction import REDUCTIONS, ReductionConfig
 from pefuse.models.tabnet import TabNet, TabNetConfig
 
-__all__ = ["HEADS", "VectorFusion", "VectorFusionConfig"]
+__all__ = ["VectorFusion", "VectorFusionConfig"]
 
 ReductionName = Literal["none", "pca", "sparse-pca", "nmf", "mlle", "spectral", "bilinear"]
 HeadName = Literal["tabnet", "fc", "cnn1d", "xgboost"]
-HEADS: tuple[HeadName, ...] = ("tabnet", "fc", "cnn1d", "xgboost")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorFusionConfig(ModelConfig):
-    """Options of `VectorFusion`. Widths, and how many training cases there are, come from the data."""
+    """Options of `VectorFusion`. Widths and the number of training cases come from the data: see `sized`."""
 
     image_dim: int = 64
     ehr_dim: int = 64
@@ -49,12 +48,6 @@ class VectorFusionConfig(ModelConfig):
         for name in ("image_dim", "ehr_dim", "image_tokens", "ehr_tokens"):
             if getattr(self, name) < 1:
                 raise UsageError(f"Fusion: {name} is {getattr(self, name)}; it must be at least 1.")
-        both = self.image_dim + self.ehr_dim
-        if self.reduction in REDUCTIONS and self.fitted.components > both:
-            raise UsageError(
-                f"Fusion: {self.fitted.components} components are too many for {both} numbers: "
-                "set components to that or less."
-            )
         if self.tabnet is not None and self.tabnet.input_dim != self.fused_dim:
             raise UsageError(
                 f"Fusion: the head takes {self.tabnet.input_dim} columns, but {self.reduction!r} gives "
@@ -69,6 +62,19 @@ class VectorFusionConfig(ModelConfig):
             raise UsageError(
                 "Fusion: bilinear attention learns from its head's gradient, and boosted trees have none: choose "
                 "another head, or another reduction."
+            )
+
+    def check_components(self) -> None:
+        """Hold the reduction against the widths, once these are the data's.
+
+        Raises:
+            UsageError: more components than numbers.
+        """
+        both = self.image_dim + self.ehr_dim
+        if self.reduction in REDUCTIONS and self.fitted.components > both:
+            raise UsageError(
+                f"Fusion: {self.fitted.components} components are too many for {both} numbers: "
+                "set fusion.network.fitted.components to that or less."
             )
 
     @property
@@ -100,8 +106,9 @@ class VectorFusion(Fusion):
     def sized(cls, config: Any, *, image: tuple[int, ...], ehr: tuple[int, ...], rows: int) -> VectorFusionConfig:
         (image_dim,), (ehr_dim,) = image, ehr
         tabnet = config.tabnet
+        bilinear = replace(config.bilinear, image_dim=image_dim, ehr_dim=ehr_dim) if config.bilinear else None
         sized: VectorFusionConfig = replace(
-            config, image_dim=image_dim, ehr_dim=ehr_dim, training_rows=rows, tabnet=None
+            config, image_dim=image_dim, ehr_dim=ehr_dim, training_rows=rows, bilinear=bilinear, tabnet=None
         )
         return replace(sized, tabnet=replace(tabnet, input_dim=sized.fused_dim) if tabnet else None)
 
@@ -167,6 +174,7 @@ class FittedJoin(nn.Module):
 
     def __init__(self, config: VectorFusionConfig) -> None:
         super().__init__()
+        config.check_components()
         self.reduction = REDUCTIONS[config.reduction](
             config.fitted, input_dim=config.image_dim + config.ehr_dim, rows=config.training_rows
         )
