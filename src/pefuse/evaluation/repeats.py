@@ -22,8 +22,7 @@ class RepeatSummary:
     """One model over its repeats.
 
     `to_best` is its AUC minus that of the model with the highest mean, repeat by repeat, with a t-interval; None
-    for that model itself. `mean_rank` counts from 1, ties share; all are NaN or None where a single repeat
-    cannot tell.
+    for that model itself. `mean_rank` counts from 1, ties share. Of a single repeat `sd` and the interval are NaN.
     """
 
     model: str
@@ -54,7 +53,7 @@ def summarise_repeats(aucs: pd.DataFrame, *, level: float = 0.95) -> list[Repeat
             sd=float(table[model].std(ddof=1)) if len(table) > 1 else math.nan,
             to_best=None if model == best else float((table[model] - table[best]).mean()),
             interval=None if model == best else _t_interval(table[model] - table[best], level),
-            mean_rank=float(ranks[model]) if len(table) > 1 else math.nan,
+            mean_rank=float(ranks[model]),
         )
         for model in table.columns
     ]
