@@ -35,10 +35,10 @@ def test_equal_votes_tie_whatever_their_order():
 
 
 def test_the_threshold_separates_as_well_as_it_can():
-    """At 0.6 both deaths and no survivor are called."""
+    """From 0.6 on, after 0.5, both deaths and no survivor are called."""
     validation = pd.DataFrame({"label": [0, 0, 1, 1], "score": [0.1, 0.5, 0.6, 0.9]})
 
-    assert validation_threshold(validation) == 0.6
+    assert validation_threshold(validation) == 0.55
 
 
 @pytest.mark.parametrize(("labels", "scores"), [([0, 0], [0.1, 0.2]), ([0, 1], [0.1, None]), ([], [])])

@@ -11,29 +11,35 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from pefuse.evaluation import operating_point, youden_threshold
 
 
-def test_youden_takes_a_risk_that_was_given_and_keeps_its_case_positive():
-    """At 0.6: 2 of 2 deaths and 1 of 3 survivors positive, J = 2/3; no threshold does better."""
+def test_youden_lies_half_way_below_the_last_case_that_it_calls_positive():
+    """From 0.6 on, after 0.2: 2 of 2 deaths and 1 of 3 survivors positive, J = 2/3; no threshold does better."""
     labels, risk = [1, 1, 0, 0, 0], [0.9, 0.6, 0.7, 0.2, 0.1]
 
     threshold = youden_threshold(labels, risk)
 
-    assert threshold == 0.6
+    assert threshold == pytest.approx(0.4)
     point = operating_point(labels, risk, threshold)
     assert (point.tp, point.fn, point.fp, point.tn) == (2, 0, 1, 2)
 
 
 def test_youden_takes_the_highest_of_equally_good_thresholds():
-    """0.8 (1 of 2 deaths, 0 of 2 survivors) and 0.4 (2 of 2, 1 of 2) both have J = 1/2."""
-    assert youden_threshold([1, 0, 1, 0], [0.8, 0.6, 0.4, 0.2]) == 0.8
+    """From 0.8 (1 of 2 deaths, 0 of 2 survivors) and from 0.4 (2 of 2, 1 of 2) both have J = 1/2."""
+    assert youden_threshold([1, 0, 1, 0], [0.8, 0.6, 0.4, 0.2]) == pytest.approx(0.7)
 
 
 def test_youden_counts_all_cases_of_a_tie():
     """A death and three survivors share 0.5; calling them positive is worth it only all together."""
-    assert youden_threshold([1, 0, 0, 0, 1, 0], [0.5, 0.5, 0.5, 0.5, 0.9, 0.1]) == 0.9
+    assert youden_threshold([1, 0, 0, 0, 1, 0], [0.5, 0.5, 0.5, 0.5, 0.9, 0.1]) == pytest.approx(0.7)
 
 
 def test_youden_of_a_constant_risk_is_that_risk():
     assert youden_threshold([0, 1, 0], [0.3, 0.3, 0.3]) == 0.3
+
+
+def test_youden_of_neighbouring_floats_calls_the_lower_one_negative():
+    above = np.nextafter(0.5, 1)
+
+    assert youden_threshold([0, 1], [0.5, above]) == above
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -45,7 +51,10 @@ def test_youden_equals_a_search_over_scikit_learns_thresholds(seed):
     false_positive, true_positive, thresholds = roc_curve(labels, risk, drop_intermediate=False)
     best = np.round(true_positive - false_positive, 12)
 
-    assert youden_threshold(labels, risk) == thresholds[best == best[1:].max()].max()
+    lowest = thresholds[best == best[1:].max()].max()
+    lower = risk[risk < lowest]
+
+    assert youden_threshold(labels, risk) == pytest.approx((lowest + lower.max()) / 2 if len(lower) else lowest)
 
 
 def test_operating_point_equals_scikit_learn():

@@ -68,8 +68,9 @@ class OperatingPoint:
 def youden_threshold(labels: ArrayLike, risk: ArrayLike) -> float:
     """The threshold that maximises sensitivity + specificity - 1 (Youden 1950).
 
-    It is one of the risks given, and the case that has it is called positive (`>=`). Where several thresholds do
-    equally well the highest is taken: fewest alarms for the same J. Choose it on validation cases, then keep it.
+    It lies half-way between the lowest risk that it calls positive and the next lower one, so that no case sits on
+    its edge; where all are called positive it is the lowest. Where several thresholds do equally well the highest
+    is taken: fewest alarms for the same J. Choose it on validation cases, then keep it.
 
     Raises:
         ValueError: only one class, or a risk that is not finite.
@@ -82,8 +83,12 @@ def youden_threshold(labels: ArrayLike, risk: ArrayLike) -> float:
     # In whole numbers, so that equal J are equal: J times (deaths x survivors) of the data.
     youden = deaths * int((~died).sum()) - survivors * int(died.sum())
     last_of_ties = np.append(ordered[1:] != ordered[:-1], True)
-    best = np.argmax(np.where(last_of_ties, youden, np.iinfo(np.int64).min))
-    return float(ordered[best])
+    best = int(np.argmax(np.where(last_of_ties, youden, np.iinfo(np.int64).min)))
+    lowest = float(ordered[best])
+    if best + 1 == died.size:
+        return lowest
+    between = (lowest + float(ordered[best + 1])) / 2
+    return between if between > ordered[best + 1] else lowest  # neighbouring floats have nothing between them
 
 
 def operating_point(labels: ArrayLike, risk: ArrayLike, threshold: float) -> OperatingPoint:

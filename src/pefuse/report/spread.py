@@ -17,6 +17,8 @@ __all__ = ["GROUPS", "over_repeats", "over_subgroups"]
 SEXES = {"M": "male", "F": "female"}
 AGES = ("0–50", "50–70", "70–95")
 GROUPS = (*SEXES.values(), *AGES)
+# Their weights or thresholds come from the validation studies: their AUC there is too good to be chosen by.
+FITTED_ON_VALIDATION = ("late-average", "late-vote")
 
 
 def over_subgroups(
@@ -62,6 +64,7 @@ def _best_on_validation(models: Sequence[ModelResult]) -> ModelResult | None:
         for model in models
         if model.table == 1
         and model.family not in ("score", "ideal")
+        and model.name not in FITTED_ON_VALIDATION
         and model.test is not None
         and model.validation_auc is not None
         and model.validation_auc.value is not None

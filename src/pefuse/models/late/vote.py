@@ -37,7 +37,7 @@ class MajorityVote:
         if outcome.shape != (len(scored),) or not np.isin(outcome, (0.0, 1.0)).all():
             raise UsageError(f"A vote needs {len(scored)} labels, each 0 or 1.")
         if 0 < outcome.sum() < len(outcome):
-            self.thresholds = np.array([_between(own, youden_threshold(outcome, own)) for own in scored.T])
+            self.thresholds = np.array([youden_threshold(outcome, own) for own in scored.T])
         return self
 
     def predict(self, risks: ArrayLike) -> NDArray[np.float64]:
@@ -73,9 +73,3 @@ class MajorityVote:
             raise RunError("The saved thresholds of the vote are damaged: fit the model again.")
         vote.thresholds = thresholds
         return vote
-
-
-def _between(risks: NDArray[np.float64], threshold: float) -> float:
-    """Half-way from the threshold, a case's own risk, to the next lower one: the last digit of no risk decides."""
-    lower = risks[risks < threshold]
-    return float((threshold + lower.max()) / 2) if len(lower) else threshold
