@@ -133,6 +133,40 @@ def test_recomputing_changes_memory_and_nothing_else(dropout):
             torch.testing.assert_close(recomputed[name], gradient, msg=name)
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_windows_in_groups_give_what_all_at_once_give(recompute, monkeypatch):
+    """64 windows of the first stage, five at a time, shifted ones with their masks; and the same gradients."""
+
+    def step(most: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        monkeypatch.setattr("pefuse.models.swin_windows.MOST_WEIGHTS", most)
+        config = replace(SMALL, depths=(2, 2, 1, 1), window=4, recompute=recompute, head_dropout=0.0, dropout=0.1)
+        network = built(config).train()
+        torch.manual_seed(1)
+        out = network(torch.randn(2, 1, 32, 32, 32)).logit
+        out.sum().backward()
+        return out, {name: each.grad for name, each in network.named_parameters() if each.grad is not None}
+
+    (at_once, expected), (grouped, found) = step(2**40), step(5 * 3 * 64**2)
+    torch.testing.assert_close(grouped, at_once)
+    assert set(found) == set(expected)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, msg=name)
+
+
+def test_groups_are_really_smaller(monkeypatch):
+    """No matrix product of attention is larger than asked for."""
+    monkeypatch.setattr("pefuse.models.swin_windows.MOST_WEIGHTS", 5 * 3 * 64**2)
+    network, sizes = built(replace(SMALL, window=4)).eval(), []
+    for module in network.modules():
+        if isinstance(module, nn.Softmax):
+            module.register_forward_hook(lambda module, given, out: sizes.append(out.numel()))
+    with torch.no_grad():
+        network(torch.randn(1, 1, 32, 32, 32))
+
+    assert len(sizes) > 4 + 5
+    assert max(sizes) <= 5 * 3 * 64**2
+
+
 @pytest.mark.slow
 def test_narrow_net_learns_eight_scans_by_heart():
     x = torch.randn(8, 1, 32, 32, 32) * 0.5

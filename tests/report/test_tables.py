@@ -119,7 +119,9 @@ def test_table_2_is_of_the_model_that_validation_chose_and_of_the_scores(run, re
 
     assert [row.name for row in results.subgroups] == ["intermediate-sanet", "pesi", "spesi"]
     assert results.subgroups[0].chosen_by == "highest validation AUC"
-    assert table["auc"]["intermediate-sanet", "female"] == pytest.approx(auroc(women["label"], women["score"]), rel=1e-5)
+    assert table["auc"]["intermediate-sanet", "female"] == pytest.approx(
+        auroc(women["label"], women["score"]), rel=1e-5
+    )
     assert table["deaths"]["intermediate-sanet", "female"] == women["label"].sum()
     assert table["paper_auc"]["intermediate-sanet", "male"] == 0.98  # its multimodal model's
     assert table["paper_auc"]["spesi", "70–95"] == 0.60

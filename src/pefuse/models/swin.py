@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pefuse.errors import UsageError
 from pefuse.models.config import ModelConfig
+from pefuse.models.swin_windows import attend_in_groups
 
 __all__ = ["Swin", "SwinConfig", "SwinOutput"]
 
@@ -174,7 +175,7 @@ def check_grid(sides: tuple[int, ...]) -> None:
 def _encoder(config: SwinConfig) -> nn.Module:
     from monai.networks.nets.swin_unetr import SwinTransformer  # takes seconds to import: only where it is used
 
-    return SwinTransformer(
+    encoder = SwinTransformer(
         in_chans=1,
         embed_dim=config.feature_size,
         window_size=(config.window,) * 3,
@@ -187,6 +188,8 @@ def _encoder(config: SwinConfig) -> nn.Module:
         spatial_dims=3,
         downsample="merging" if config.merging == "corrected" else _legacy_merging(),
     )
+    attend_in_groups(encoder, recompute=config.recompute)
+    return encoder
 
 
 def _residual_block(channels: int) -> nn.Module:
