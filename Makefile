@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/pefuse demo
 
 test: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
