@@ -161,6 +161,24 @@ def test_a_lost_cell_is_trained_again_to_the_same_bits(run, cohort, tmp_path):
     assert (folder / "predictions.csv").read_bytes() == (run.folder / "predictions.csv").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["predictions.csv", "embedding.safetensors", "model.safetensors", "model.json"])
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_damaged_cell_is_trained_again_to_the_same_bits(cohort, tmp_path, name, lost):
+    config = quick("models=[tabnet]")
+    run = compare(cohort, out=tmp_path / "run", config=config)
+    files = {
+        path: path.read_bytes() for path in sorted(run.folder.glob("cells/*/*")) if "manifest" not in path.name
+    }
+    broken = run.folder / "cells" / "tabnet-seed0-fold0" / name
+    if lost:
+        broken.unlink()
+    else:
+        broken.write_bytes(broken.read_bytes()[:-100])
+    compare(cohort, out=run.folder, config=config)
+
+    assert {path: path.read_bytes() for path in files} == files
+
+
 @pytest.mark.slow
 def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_others(cohort, tmp_path):
     models = "models=[sanet, tabnet, xgboost]"
@@ -197,7 +215,8 @@ def test_a_run_of_other_settings_that_is_stopped_leaves_no_results_of_the_first(
     with pytest.raises(KeyboardInterrupt):
         compare(cohort, out=tmp_path / "run", config=quick("models=[pesi, spesi]"), progress=stop)
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert not left & {"predictions.csv", "failed.csv", "bundles", "embeddings"}
+    assert not left & {"predictions.csv", "failed.csv", "embeddings", "tables", "figures"}
+    assert "bundles" in left  # each says itself what it was made from
     assert "spesi" in (tmp_path / "run" / "config.yaml").read_text()
     compare(cohort, out=tmp_path / "run", config=quick("models=[pesi]"))
     assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi"}
@@ -273,6 +292,26 @@ def test_a_model_whose_bundle_would_be_too_large_keeps_its_results(cohort, tmp_p
     assert str(tmp_path) not in str(caught.value)
     assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"xgboost", "tabnet"}
     assert [path.name for path in (tmp_path / "run" / "bundles").iterdir()] == ["xgboost"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "model"), [("tabnet.loop.learning_rate=1e9", "tabnet"), ("sanet.loop.learning_rate=1e30", "sanet")]
+)
+def test_a_training_that_lost_itself_says_so_and_the_others_go_on(cohort, tmp_path, setting, model):
+    with pytest.raises(IncompleteRunError, match=rf"{model}, fold \d: .* not (a )?numbers? any more: set a lower"):
+        compare(cohort, out=tmp_path / "run", config=quick(f"models=[pesi, {model}]", setting))
+
+    assert set(Run(folder=tmp_path / "run").predictions.table["model"]) == {"pesi"}
+
+
+def test_a_cohort_without_a_record_is_refused_before_scans_are_prepared(cohort, tmp_path):
+    folder = tmp_path / "cohort"
+    shutil.copytree(cohort.folder, folder, ignore=shutil.ignore_patterns("prepared*", "events*", "features*"))
+    with pytest.raises(UsageError, match="no record"):
+        compare(load_cohort(folder), out=tmp_path / "run", config=quick("models=[sanet, tabnet]"))
+
+    assert not [path.name for path in folder.iterdir() if path.name.startswith("prepared")]
+    assert not (tmp_path / "run").exists()
 
 
 def test_too_few_usable_scans_cost_the_models_that_take_them_and_nothing_else(cohort, tmp_path):

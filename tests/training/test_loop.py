@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from pefuse.errors import RunError
 from pefuse.training.data import CaseSource
 from pefuse.training.loop import LoopConfig, Task, positive_weight, predict, train, weighted_bce
 
@@ -88,6 +89,19 @@ def test_the_same_seed_gives_the_same_bits(average_decay, balanced_batches):
 
     assert torch.equal(first.weight, second.weight)
     assert not torch.equal(first.weight, other.weight)
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, 0.0, -1.0])
+def test_a_learning_rate_that_is_none_is_refused(rate):
+    with pytest.raises(ValueError, match="learning_rate must be a number above 0"):
+        LoopConfig(learning_rate=rate)
+
+
+def test_a_loss_that_is_not_a_number_stops_it_with_advice():
+    source = cases(100)
+    source.ehr[7, 1] = np.inf
+    with pytest.raises(RunError, match="training loss is not a number any more: set a lower learning_rate"):
+        fitted(LoopConfig(epochs=2, batch_size=10), source=source)
 
 
 def test_a_remainder_of_one_case_is_dropped():

@@ -52,7 +52,7 @@ from pefuse.training.griddata import Digests, GridData, settings_of
 from pefuse.training.summary import counts
 from pefuse.types import Cohort
 
-__all__ = ["write_bundles"]
+__all__ = ["drop_bundles", "write_bundles"]
 
 
 def write_bundles(
@@ -79,6 +79,12 @@ def write_bundles(
             except BundleError as error:
                 lost[row.name] = error
     return lost
+
+
+def drop_bundles(run: Path, rows: Sequence[Row]) -> None:
+    """Take away the bundles of models that could not be trained: those that are there are of other settings."""
+    for row in rows:
+        shutil.rmtree(run / "bundles" / row.name, ignore_errors=True)
 
 
 def _write(row: Row, data: GridData, cohort: Cohort, predictions: pd.DataFrame) -> None:

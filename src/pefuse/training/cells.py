@@ -1,8 +1,8 @@
 """Cells: one model on one fold with one seed, trained once and kept in `cells/<key>/`.
 
 A cell's folder appears whole or not at all, so `kill -9` at any moment costs at most the cell at work. Its
-manifest holds a digest of everything that decides its numbers; a finished cell is used again only if that is
-still the same.
+manifest holds a digest of everything that decides its numbers, and the hash of each file; a finished cell is used
+again only if all of it is still the same, and trained again otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from pefuse.errors import RunError
 from pefuse.models.boosting import BoostedTrees
@@ -72,12 +72,14 @@ class CellStore:
         self.folder = run / "cells"
 
     def finished(self, key: CellKey, wanted_digest: str) -> bool:
-        """Whether this very cell is there: same model, fold, seed, settings and data."""
+        """Whether this very cell is there, undamaged: same model, fold, seed, settings and data."""
+        folder = self.folder / str(key)
         try:
-            manifest = json.loads((self.folder / str(key) / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            same = manifest["status"] == "finished" and manifest["digest"] == wanted_digest
+            return bool(same and all(_sha256(folder / name) == known for name, known in manifest["files"].items()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
-        return bool(manifest.get("status") == "finished" and manifest.get("digest") == wanted_digest)
 
     def save(self, key: CellKey, result: CellResult, *, cell_digest: str, seconds: float) -> None:
         """Keep a finished cell; an older one of the same key gives way."""
@@ -91,11 +93,9 @@ class CellStore:
             if result.trees is not None:
                 result.trees.save(folder / "trees.json")
             if result.embedding is not None:
-                save_file({"embedding": np.ascontiguousarray(result.embedding)}, folder / "embedding.safetensors")
+                _save_arrays({"embedding": result.embedding}, folder / "embedding.safetensors")
             if result.state is not None:
-                save_file(
-                    {k: np.asarray(v, order="C") for k, v in result.state.items()}, folder / "model.safetensors"
-                )
+                _save_arrays(result.state, folder / "model.safetensors")
             if result.description is not None:
                 write_json(folder / "model.json", result.description)
             if result.importance is not None:
@@ -111,6 +111,7 @@ class CellStore:
                     "digest": cell_digest,
                     "seconds": round(seconds, 3),
                     "best_epoch": result.best_epoch,
+                    "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
                 },
             )
 
@@ -158,6 +159,16 @@ class CellStore:
         if not path.exists():
             raise RunError(f"Cell {key} lacks its {name}: remove the cell's folder and run again.")
         return path
+
+
+def _save_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    # Not `save_file`, whose files nobody but their owner may read.
+    path.write_bytes(save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(*parts: Any) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from pefuse.ct import prepare
 from pefuse.errors import IncompleteRunError, RunError
 from pefuse.models.zoo import with_needs
-from pefuse.training.bundles import write_bundles
+from pefuse.training.bundles import drop_bundles, write_bundles
 from pefuse.training.config import RunConfig
 from pefuse.training.embeddings import write_embeddings
 from pefuse.training.failures import no_bundle_error, not_trained_error, trained_rows, write_failed
@@ -100,6 +100,7 @@ def compare(
     failed = run_cells(scheduled(cell_keys(data, rows), data), data, progress=progress)
     trained = trained_rows(rows, failed)
     write_failed(out, rows, failed)
+    drop_bundles(out, [row for row in rows if row not in trained])
     if not trained:
         raise not_trained_error(RunError, rows, failed)
     keys = cell_keys(data, trained)

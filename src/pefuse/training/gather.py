@@ -45,8 +45,8 @@ def gather(
     folds = make_folds(cohort, folds=config.folds, seed=config.fold_seed)
     rows = with_needs(config.all_models)
     _check_scans(cohort, rows)
-    scans = prepared() if any(row.scan for row in rows) else None
     record = _record(cohort, rows)
+    scans = prepared() if any(row.scan for row in rows) else None
     return GridData(
         run=out,
         config=config,

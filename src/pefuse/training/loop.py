@@ -49,8 +49,8 @@ class LoopConfig:
             raise ValueError("epochs, batch_size and patience must be at least 1")
         if not 0 <= self.average_decay < 1 or not 0 <= self.label_smoothing < 0.5:
             raise ValueError("average_decay must be in [0, 1) and label_smoothing in [0, 0.5)")
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ValueError("learning_rate must be above 0 and weight_decay not below 0")
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise ValueError("learning_rate must be a number above 0 and weight_decay one not below 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,6 @@ def train(
         with average.applied(module):
             logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
             epoch = _score(number, train_loss, logits, validation.labels, weight)
-            _check_finite(epoch)
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
             if number + 1 >= first_kept and (best is None or score > best[0]):
                 best = (score, number, copy.deepcopy(module.state_dict()))
@@ -196,13 +195,15 @@ def _one_epoch(
     for rows in _training_rows(source.labels, config, generator):
         batch = source.batch(rows, generator=generator).to(fabric.device)
         loss = step(weight, *batch.smoothed(config.label_smoothing).fields())
+        value = float(loss.detach())
+        _check_finite("training loss", value)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         if config.clip_norm:
             fabric.clip_gradients(step, optimiser, max_norm=config.clip_norm)
         optimiser.step()
         average.update(module)
-        total += float(loss.detach()) * len(rows)
+        total += value * len(rows)
         count += len(rows)
     return total / count
 
@@ -248,22 +249,21 @@ def _rate(epoch: int, config: LoopConfig) -> float:
 def _score(
     number: int, train_loss: float, logits: NDArray[np.float32], labels: NDArray[np.float32], weight: Tensor
 ) -> Epoch:
-    loss = weighted_bce(torch.from_numpy(logits), torch.from_numpy(labels), weight.cpu())
+    loss = float(weighted_bce(torch.from_numpy(logits), torch.from_numpy(labels), weight.cpu()))
+    _check_finite("validation loss", loss)
     return Epoch(
         epoch=number,
         train_loss=train_loss,
-        validation_loss=float(loss),
+        validation_loss=loss,
         validation_auc=auroc(labels, logits),
     )
 
 
-def _check_finite(epoch: Epoch) -> None:
-    for name, loss in (("training", epoch.train_loss), ("validation", epoch.validation_loss)):
-        if not math.isfinite(loss):
-            raise RunError(
-                f"The {name} loss of epoch {epoch.epoch} is not a number: set a lower learning_rate or a "
-                "clip_norm in the model's loop."
-            )
+def _check_finite(what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise RunError(
+            f"Its {what} is not a number any more: set a lower learning_rate or a clip_norm in the model's loop."
+        )
 
 
 class _Average:

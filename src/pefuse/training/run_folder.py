@@ -16,7 +16,7 @@ from pefuse.ct import PreparedScans
 from pefuse.ehr import RawRecord, record_summary
 from pefuse.errors import UsageError
 from pefuse.machine import allowed_cores, available_memory_bytes
-from pefuse.storage import atomic_file, write_json, write_text
+from pefuse.storage import atomic_file, make_folder, write_json, write_text
 from pefuse.training.cells import CellKey, CellStore, digest
 from pefuse.training.config import RunConfig
 from pefuse.training.griddata import GridData
@@ -58,13 +58,13 @@ def check_folder(out: Path, cohort: Cohort) -> None:
 def claim_folder(out: Path, cohort: Cohort, config: RunConfig) -> None:
     """Make the folder this run's, and take away results of other settings."""
     check_folder(out, cohort)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     settings, written = config.to_yaml(), out / "config.yaml"
     if written.exists() and written.read_text(encoding="utf-8") != settings:
         # Results of other settings must not stand beside this config, should this run be stopped half-way.
         for name in ("predictions.csv", "failed.csv", "results.json", "report.html"):
             (out / name).unlink(missing_ok=True)
-        for name in ("embeddings", "bundles", "tables", "figures"):
+        for name in ("embeddings", "tables", "figures"):  # a bundle says itself what it was made from
             shutil.rmtree(out / name, ignore_errors=True)
     write_text(written, settings)
 
