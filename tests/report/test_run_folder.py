@@ -62,6 +62,11 @@ def test_a_test_study_that_was_trained_on_is_refused(make_run):
     assert "also trained on" in damaged(make_run, leak)
 
 
+def test_a_model_without_test_studies_is_refused(make_run):
+    """The end of the file was cut, and the rest is whole by chance."""
+    assert "no test study of xgboost" in damaged(make_run, lambda table: table[table["split"] != "test"])
+
+
 def test_predictions_without_rows_are_refused(make_run):
     assert "nothing to report" in damaged(make_run, lambda table: table.head(0))
 

@@ -68,9 +68,9 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
 def notices(results: Results, record: Mapping[str, Any]) -> list[str]:
     """What a reader of Table 1 must know before the numbers are believed."""
     from pefuse.report.record_wording import record_warnings
-    from pefuse.report.wording import apart_sentence, counted, not_trained
+    from pefuse.report.wording import apart_sentence, counted
 
-    lines = [f"Not trained: {model}." for model in not_trained(results)]
+    lines = [f"Not trained: {model.sentence}." for model in results.not_trained]
     if results.quarantined:
         lines.append(f"{counted(results.quarantined, 'scan')} in quarantine: quarantine.csv says why.")
     lines += record_warnings(record)

@@ -22,7 +22,8 @@ class RepeatSummary:
     """One model over its repeats.
 
     `to_best` is its AUC minus that of the model with the highest mean, repeat by repeat, with a t-interval; None
-    for that model itself. `mean_rank` counts from 1, ties share. Of a single repeat `sd` and the interval are NaN.
+    for that model itself. `mean_rank` counts from 1, ties share. `sd` needs two repeats, the interval
+    three; else they are NaN.
     """
 
     model: str
@@ -62,7 +63,7 @@ def summarise_repeats(aucs: pd.DataFrame, *, level: float = 0.95) -> list[Repeat
 
 def _t_interval(differences: pd.Series[float], level: float) -> Interval:
     count = len(differences)
-    if count < 2:
+    if count < 3:  # with two the interval is 18 times their distance: wider than AUCs can differ
         return Interval(math.nan, math.nan, level, "none")
     error = float(differences.std(ddof=1)) / math.sqrt(count)
     reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error

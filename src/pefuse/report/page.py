@@ -43,7 +43,6 @@ from pefuse.report.wording import (
     drop_sentence,
     dropped_models,
     limits,
-    not_trained,
     without_paths,
 )
 
@@ -102,6 +101,12 @@ def draw_figures(run: RunFolder, results: Results, scores: Sequence[ModelScores]
     )
 
 
+def _lacking_scans(flow: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether some of the studies in a fold have no usable scan: the flow's last steps leave some out."""
+    scans = [step for step in flow if "scan" in str(step.get("step", ""))]
+    return any(step.get("left_out") for step in scans)
+
+
 def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
     """The report as one HTML text that fetches nothing."""
     environment = jinja2.Environment(
@@ -132,7 +137,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         reference=next((model for model in results.models if model.name == results.reference), None),
         record=record_sentence(run.cohort.get("record") or {}),
         record_warnings=record_warnings(run.cohort.get("record") or {}),
-        not_trained=not_trained(results),
+        not_trained=[one.sentence for one in results.not_trained],
         apart=apart_sentence(results),
         dropped=[drop_sentence(model) for model in dropped_models(results)],
         ideal_auc=_ideal_auc(run.truth),
@@ -141,6 +146,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         folds=int(run.predictions["fold"].nunique()),
         seeds=int(run.predictions["seed"].nunique()),
         flow=run.cohort.get("flow") or [],
+        lacking=_lacking_scans(run.cohort.get("flow") or []),
         splits=_splits(run.cohort),
         quarantine=_rows(run.quarantine),
         facts=_facts(run),

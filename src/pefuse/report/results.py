@@ -167,6 +167,11 @@ class NotTrained(_Frozen):
     label: str
     reason: str
 
+    @property
+    def sentence(self) -> str:
+        """`SANet (scan): why it could not be trained`, without a full stop."""
+        return f"{self.label}: {self.reason.rstrip('.')}"
+
 
 class Results(_Frozen):
     """All numbers of a run.

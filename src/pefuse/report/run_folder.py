@@ -141,6 +141,12 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     return table
 
 
+_CUT = (
+    "The file seems to be cut or mixed: run `pefuse compare` again, which makes it anew from the run's cells, and "
+    "trains again what is damaged of those."
+)
+
+
 def _check_predictions(table: pd.DataFrame) -> None:
     if table.empty:
         raise RunError("predictions.csv has no row with a known outcome: there is nothing to report.")
@@ -148,6 +154,8 @@ def _check_predictions(table: pd.DataFrame) -> None:
         raise RunError("predictions.csv: a label is neither 0 nor 1. Run `pefuse compare` again in a new folder.")
     if strange := sorted(set(table["split"].astype(str)) - {"train", "validation", "test"}):
         raise RunError(f'predictions.csv: the split "{strange[0]}" is none of train, validation, test.')
+    if untested := sorted(set(table["model"].astype(str)) - set(table.loc[table["split"] == "test", "model"])):
+        raise RunError(f"predictions.csv has no test study of {untested[0]}. {_CUT}")
     known = table["risk"].dropna()
     if not known.between(0, 1).all():
         raise RunError(f"predictions.csv: risks run from {known.min():g} to {known.max():g}, not within [0, 1].")
@@ -174,10 +182,7 @@ def _check_whole(table: pd.DataFrame) -> None:
     for model, rows in table.groupby("model", sort=True):
         of_each = rows.assign(test=rows["split"] == "test").groupby(["seed", "fold"])["test"].agg(["size", "sum"])
         if len(of_each) < len(cells) or len(of_each.drop_duplicates()) > 1:
-            raise RunError(
-                f"predictions.csv: {model} does not have as many studies in each fold and seed. The "
-                "file seems to be cut or mixed: run `pefuse compare` again, which makes it anew from its cells."
-            )
+            raise RunError(f"predictions.csv: {model} does not have as many studies in each fold and seed. {_CUT}")
 
 
 def _read_cell(folder: Path) -> Cell:

@@ -16,7 +16,6 @@ __all__ = [
     "dropped_models",
     "grouped",
     "limits",
-    "not_trained",
     "without_paths",
 ]
 
@@ -40,11 +39,6 @@ def counted(number: int, one: str, many: str = "") -> str:
 def dropped_models(results: Results) -> list[ModelResult]:
     """Models whose test AUC lies below the validation AUC by more than chance explains; never the ideal ones."""
     return [model for model in results.of_table(1) if model.dropped and model.family != "ideal"]
-
-
-def not_trained(results: Results) -> list[str]:
-    """`SANet (scan): why it could not be trained`, of each."""
-    return [f"{one.label}: {one.reason.rstrip('.')}" for one in results.not_trained]
 
 
 def apart_sentence(results: Results) -> str:
@@ -88,7 +82,7 @@ def limits(results: Results, *, seeds: int, config: Mapping[str, Any]) -> list[s
             f"{ENOUGH_DEATHS} deaths or more are advised for a sound external validation."
         )
     if results.not_trained:
-        notes.append(f"Not trained: {'; '.join(not_trained(results))}.")
+        notes.append(f"Not trained: {'; '.join(one.sentence for one in results.not_trained)}.")
     if problems := [model for model in results.models if model.problem]:
         notes.append("Not judged: " + "; ".join(f"{model.label} ({model.problem})" for model in problems) + ".")
     if apart := apart_sentence(results):
@@ -110,8 +104,8 @@ def limits(results: Results, *, seeds: int, config: Mapping[str, Any]) -> list[s
     if seeds <= 1:
         notes.append("One seed only: how much a result owes to the luck of initialisation cannot be seen.")
     notes.append(
-        "Risks are the models' own. Training weights deaths more than survivors, which shifts risks upwards: "
-        "look at calibration before reading a risk as a percentage."
+        "Training lets deaths count as much as survivors; that weight is taken off the logits again, and nothing "
+        "else is done to make risks true: look at calibration before reading one as a percentage."
     )
     notes.append(
         "The paper's figures come from other, private patients (72 test studies, 10 deaths). "

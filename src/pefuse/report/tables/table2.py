@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pefuse.report.names import ABLATED, CLINICAL_SCORES, published_table2
+from pefuse.report.names import ABLATED, CLINICAL_SCORES, published_table1, published_table2
 from pefuse.report.results import Results, Subgroup, SubgroupRow
 from pefuse.report.tables.formatting import format_estimate, format_number, with_bounds
 
@@ -40,6 +40,11 @@ def paper_auc(model: str, group: str) -> float:
     return float(table["auc"][key]) if key in table.index else np.nan
 
 
+def paper_auc_of_all(model: str) -> float:
+    """The same over all its patients: of its Table 1."""
+    return float(published_table1()["auc"][model if model in CLINICAL_SCORES else ABLATED])
+
+
 def _numbers(row: SubgroupRow, group: Subgroup) -> dict[str, object]:
     return {
         "model": row.name,
@@ -54,7 +59,7 @@ def _numbers(row: SubgroupRow, group: Subgroup) -> dict[str, object]:
 
 
 def _of_paper(row: SubgroupRow) -> dict[str, str]:
-    cells = {"Model": "in the paper"}
+    cells = {"Model": "in the paper", "All [95 % CI]": format_number(paper_auc_of_all(row.name))}
     for group in row.groups:
         head = f"{group.group} ({group.deaths} of {group.studies} died)"
         cells[head] = format_number(paper_auc(row.name, group.group))
