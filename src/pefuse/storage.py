@@ -17,13 +17,13 @@ from typing import Any
 
 from pefuse.errors import StorageError
 
-__all__ = ["atomic_file", "atomic_folder", "disk_error", "write_json", "write_text"]
+__all__ = ["atomic_file", "atomic_folder", "disk_error", "make_folder", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes `path`'s place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # The ending stays: several writers choose the format by it.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix="".join(path.suffixes))
     os.close(handle)
@@ -47,7 +47,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and any(path.iterdir()):
         raise StorageError("The output folder is not empty: name a new one, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".partial-{path.name}-"))
     try:
         with _disk_errors():
@@ -58,6 +58,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are not there yet.
+
+    Raises:
+        StorageError: no folder can be made there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error) or StorageError(
+            "No folder can be made there: name another output folder."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -162,7 +162,7 @@ def test_a_split_for_some_only_is_refused(load, many_studies):
     [
         (30, 3, [2015, 2016, 2017], 3, "deaths of 2 patients, fewer than the 3 folds: ask for 2"),
         (30, 10, [2015], 3, "of one year"),
-        (40, 2, [2015, 2016], 2, "deaths of 1 patients, fewer than the 2 folds: ask for 1"),
+        (40, 2, [2015, 2016], 2, "deaths of 1 patients: training and validation need one each"),
     ],
 )
 def test_too_few_is_said_before_anything_is_trained(load, many_studies, count, deaths, years, folds, message):

@@ -154,6 +154,14 @@ def test_a_folder_without_ct_is_refused_and_says_what_it_holds(synthetic, tmp_pa
         read_scan(synthetic.SeriesWriter(edit=edit).write(tmp_path / "scan"))
 
 
+def test_files_that_are_cut_within_their_header_are_told_from_other_modalities(synthetic, tmp_path):
+    folder = synthetic.SeriesWriter().write(tmp_path / "scan")
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SeriesError, match="only 40 DICOM without a header, cut off perhaps"):
+        read_scan(folder)
+
+
 def test_a_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(ScanReadError, match="no DICOM file"):

@@ -21,7 +21,9 @@ def simulate(
     prevalence: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Share that dies; 38/358.")] = None,
     test_patients: Annotated[int | None, typer.Option(min=0, help="Patients of the test year; 72 of 358.")] = None,
     matrix: Annotated[int | None, typer.Option(min=16, help="Rows and columns of a slice.")] = None,
-    slices: Annotated[int | None, typer.Option(min=8, help="Slices of a scan.")] = None,
+    slices: Annotated[
+        int | None, typer.Option(min=8, help="Slices of a scan; 40 or more, or some are too far apart.")
+    ] = None,
     full_size: Annotated[bool, typer.Option("--full-size", help="Scans of 512×512×~300 at 0.7×0.7×1 mm.")] = False,
     shortcut: Annotated[
         str | None, typer.Option(metavar="site", help="Plant a mark that goes with death except in the test year.")
@@ -33,7 +35,7 @@ def simulate(
 ) -> None:
     """Make a cohort whose truth is known: DICOM scans, a record, and beside them what no hospital has."""
     from pefuse.cohort import load_cohort
-    from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
+    from pefuse.cohort.simulate import FEWEST_SLICES, SimulationConfig, simulate_cohort
 
     given: dict[str, Any] = {
         "patients": patients,
@@ -58,6 +60,11 @@ def simulate(
         print_json({"cohort": str(out), "studies": len(studies), "deaths": deaths, "simulated": True})
     else:
         print_lines(f"{out}: a simulated cohort of {len(studies)} studies, {deaths} with death within 30 days.")
+        if not full_size and config.slices < FEWEST_SLICES:
+            print_lines(
+                f"With {config.slices} slices a scan, those of larger people lie more than 10 mm apart: `prepare` "
+                f"will put them in quarantine. {FEWEST_SLICES} or more are enough for all."
+            )
 
 
 def prepare(

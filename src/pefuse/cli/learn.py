@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -142,9 +143,12 @@ def show_plan(cohort: Path, out: Path, config: RunConfig, *, pretrained: Path | 
     print_table(pd.DataFrame(rows), title=f"{plan.cells} cells, {plan.finished} finished")
     more = f" Not known yet of {', '.join(plan.unknown)}: no cell of them is finished." if plan.unknown else ""
     least = "at least " if plan.unknown else ""
+    rest = f"The rest takes {least}about {duration(plan.seconds_left)}, {plan.workers} cells side by side.{more}"
+    if plan.unknown and not plan.seconds_left:
+        rest = "How long it takes cannot be told yet: no cell is finished."
     print_lines(
         "",
-        f"The rest takes {least}about {duration(plan.seconds_left)}, {plan.workers} cells side by side.{more}",
+        rest,
         *(() if plan.scans_prepared else ("The scans are not prepared yet: that comes first.",)),
     )
 
@@ -178,7 +182,10 @@ def resolve(
 
     overrides = list(settings or ())
     if models is not None:
-        overrides.append(f"models=[{models}]")
+        names = [name.strip() for name in models.split(",") if name.strip()]
+        if not names:
+            raise UsageError("--models names no model: give one or more, joined by commas.")
+        overrides.append(f"models={dumps(names)}")
     if folds is not None:
         overrides.append(f"folds={folds}")
     if seeds is not None:

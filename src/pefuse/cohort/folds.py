@@ -137,10 +137,15 @@ def _given_test(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _k_folds(rest: pd.DataFrame, folds: int, seed: int) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     for label, called in ((1, "deaths"), (0, "survivors")):
         patients = rest.loc[rest["label"] == label, "patient_id"].nunique()
+        if patients < 2:
+            raise CohortError(
+                f"Outside the test set there are {called} of {patients} patients: training and validation need "
+                f"one each. {_OTHER_TEST}"
+            )
         if patients < folds:
             raise CohortError(
                 f"Outside the test set there are {called} of {patients} patients, fewer than the {folds} folds: "
-                f"ask for {max(patients, 1)} folds or fewer."
+                f"ask for {patients} folds or fewer."
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     parts = splitter.split(rest, rest["label"].astype(int), groups=rest["patient_id"])

@@ -112,7 +112,12 @@ def read_header(path: Path) -> SliceHeader | str:
             # All elements rather than `specific_tags`, which pydicom compares one by one, at twice the time.
             dataset = pydicom.dcmread(file, stop_before_pixels=True)
             if not _is_ct(dataset):
-                return f"DICOM of modality {_modality(dataset)}"
+                known = "SOPClassUID" in dataset or "Modality" in dataset
+                return (
+                    f"DICOM of modality {_modality(dataset)}"
+                    if known
+                    else "DICOM without a header, cut off perhaps"
+                )
             return _header(path, dataset, _pixel_place(file, dataset))
     except InvalidDicomError:
         return "not DICOM"

@@ -2,11 +2,12 @@
 
 from pefuse.cohort.simulate.calibration import OUTCOME, POPULATION, PopulationFigures, derive_effects, measure
 from pefuse.cohort.simulate.cohort import simulate_cohort
-from pefuse.cohort.simulate.config import PeriodCounts, SimulationConfig
+from pefuse.cohort.simulate.config import FEWEST_SLICES, PeriodCounts, SimulationConfig
 from pefuse.cohort.simulate.population import IdealRisks, Latents, OutcomeModel
 from pefuse.cohort.simulate.scan import ScanRequest, write_scan
 
 __all__ = [
+    "FEWEST_SLICES",
     "OUTCOME",
     "POPULATION",
     "IdealRisks",

@@ -8,12 +8,13 @@ from typing import Literal, get_args
 
 from pefuse.errors import UsageError
 
-__all__ = ["PeriodCounts", "SimulationConfig"]
+__all__ = ["FEWEST_SLICES", "PeriodCounts", "SimulationConfig"]
 
 PAPER_EARLIER = (286, 28)  # studies and deaths, 2012 to 2017
 PAPER_TEST = (72, 10)  # in 2018
 MOST_PATIENTS = 100_000
 Shortcut = Literal["", "site"]
+FEWEST_SLICES = 40  # a tall person's chest in fewer has slices more than 10 mm apart, which no reader should take
 
 
 @dataclass(frozen=True, kw_only=True)
