@@ -33,13 +33,13 @@ def predictions(model: str, split: str, labels: list[int], risks: list[float], *
 
 
 def test_evaluate_gives_each_models_auc_and_rates_on_the_test_studies() -> None:
-    """Test: of 2 × 3 pairs 5 are ranked right, AUC 5/6. Youden on validation: 0.6 parts 0.2 from 0.6.
+    """Test: of 2 × 3 pairs 5 are ranked right, AUC 5/6. Youden on validation: half-way between 0.5 and 0.6.
 
-    On the test studies risks of at least 0.6 are 0.9 (died), 0.7 (survived): sensitivity 1/2, specificity 2/3.
+    On the test studies risks of at least 0.55 are 0.9 (died), 0.7 (survived): sensitivity 1/2, specificity 2/3.
     """
     table = pd.concat(
         [
-            predictions("tabnet", "validation", [0, 0, 1], [0.1, 0.2, 0.6]),
+            predictions("tabnet", "validation", [0, 0, 1], [0.1, 0.5, 0.6]),
             predictions("tabnet", "test", [1, 1, 0, 0, 0], [0.9, 0.5, 0.7, 0.4, 0.1]),
         ]
     )

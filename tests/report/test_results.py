@@ -176,6 +176,18 @@ def test_results_are_computed_again_when_the_predictions_change(make_run):
     assert table1(run)["auc"][0] == pytest.approx(1 - before)
 
 
+def test_page_and_tables_never_speak_of_different_results(make_run):
+    """Results that another version wrote are not used for the page while the tables are made anew."""
+    run = make_run(models={"tabnet": 1.5, "pesi": 1.0})
+    build_report(run)
+    page, stale = (run / "report.html").read_text(), run / "results.json"
+    stale.write_text(stale.read_text().replace("TabNet", "Old name"))
+    build_report(run)
+
+    assert (run / "report.html").read_text() == page
+    assert "Old name" not in stale.read_text()
+
+
 def test_damaged_results_are_computed_again(make_run):
     run = make_run(bare=True, models={"xgboost": 1.5})
     before = table1(run)["auc"][0]

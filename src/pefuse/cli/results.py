@@ -31,11 +31,10 @@ def report(
 
 def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None:
     """Print Table 1 of a run, and where its report is (as the user named the folder)."""
-    from pefuse.report import summarise, table1, table1_readable
+    from pefuse.report import table1, table1_readable
     from pefuse.report.results import load_results
     from pefuse.report.run_folder import read_run
 
-    summarise(run)
     record = read_run(run).cohort.get("record") or {}
     results, page = load_results(run), run / "report.html"
     assert results is not None  # just written

@@ -28,7 +28,7 @@ def summarise(run: Path) -> None:
 
 
 def build_report(run: Path) -> Path:
-    """Write `report.html` and `figures/` of a run folder, and its results where they are missing or out of date.
+    """Write `results.json`, `tables/`, `figures/` and `report.html` of a run folder, all from the same numbers.
 
     Returns:
         The page's path.
@@ -37,7 +37,7 @@ def build_report(run: Path) -> Path:
         RunError: no such run, or one that is damaged.
     """
     content = read_run(run)
-    results = load_results(run) or _summarise(run, content)
+    results = _summarise(run, content)
     figures = draw_figures(content, results, collect_scores(content))
     _write_figures(figures.all, run / "figures")
     page = run / "report.html"
