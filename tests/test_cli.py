@@ -102,6 +102,7 @@ def test_version_is_the_installed_one(pefuse: Callable[..., Outcome]) -> None:
         (["prepare", "X", "--grid", "2"], "--grid"),
         (["compare", "X", "--out", "Y", "--seed", "1", "--seeds", "2"], "--seeds"),
         (["compare", "X", "--out", "Y", "--models", "resnet"], "resnet"),
+        (["compare", "X", "--out", "Y", "--models", " ,"], "--models names no model"),
         (["compare", "X", "--out", "Y", "--preset", "best"], "best"),
         (["compare", "X", "--out", "Y", "--set", "depth=3"], "depth"),
         (["compare", "X", "--out", "Y", "--set", "folds=0"], "folds"),

@@ -43,6 +43,13 @@ def test_a_single_repeat_has_no_spread():
     assert best.mean_rank == 1
 
 
+def test_two_repeats_have_a_spread_but_no_interval():
+    _, second, _ = summarise_repeats(TABLE.iloc[:2])
+
+    assert math.isfinite(second.sd)
+    assert math.isnan(second.interval.low)
+
+
 def test_a_repeat_that_one_model_lacks_is_left_out_for_all():
     table = TABLE.copy()
     table.loc[0, "c"] = np.nan

@@ -125,6 +125,9 @@ def test_table_2_is_of_the_model_that_validation_chose_and_of_the_scores(run, re
     assert table["deaths"]["intermediate-sanet", "female"] == women["label"].sum()
     assert table["paper_auc"]["intermediate-sanet", "male"] == 0.98  # its multimodal model's
     assert table["paper_auc"]["spesi", "70–95"] == 0.60
+    text = (run / "tables" / "table2.md").read_text()
+    assert "| in the paper | 0.96 | 0.98 |" in text  # over all its patients, then men
+    assert "fitted on validation" in text
     groups = table.loc["pesi"]
     assert groups.loc[["0–50", "50–70", "70–95"], "studies"].sum() == len(test)
 

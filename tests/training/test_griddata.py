@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from pefuse.errors import RunError
+from pefuse.models.zoo import model_row
 from pefuse.training import resolve_config
 from pefuse.training.cells import CellKey
 from pefuse.training.griddata import Digests, GridData, cell_needs, with_cell_needs
+from pefuse.training.recipes.late import _out_of_fold
 from pefuse.types import Fold
 
 STUDIES = [f"S{number:02d}" for number in range(24)]
@@ -82,6 +86,8 @@ def test_where_the_training_part_cannot_be_split_again_only_the_late_fusion_is_l
     assert data.out_of_fold(LATE, "sanet") == ()
     assert cell_needs(LATE, data) == {replace(LATE, model="sanet"), replace(LATE, model="tabnet")}
     assert Digests(data)(LATE)
+    with pytest.raises(RunError, match="single training patient has the rarer outcome"):
+        _out_of_fold(model_row("late-tabnet"), SimpleNamespace(out_of_fold={"sanet": (), "tabnet": ()}), ())
 
 
 def test_there_are_no_more_nested_parts_than_patients_who_died():

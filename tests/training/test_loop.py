@@ -100,7 +100,9 @@ def test_a_learning_rate_that_is_none_is_refused(rate):
 def test_a_loss_that_is_not_a_number_stops_it_with_advice():
     source = cases(100)
     source.ehr[7, 1] = np.inf
-    with pytest.raises(RunError, match="training loss is not a number any more: set a lower learning_rate"):
+    with pytest.raises(
+        RunError, match=r"no finite numbers any more \(Its training loss\): set a lower learning_rate"
+    ):
         fitted(LoopConfig(epochs=2, batch_size=10), source=source)
 
 

@@ -61,18 +61,13 @@ def nested_folds(
         fold: whose training part is split; its validation part stays, its test part takes no part.
         labels: by study_id.
         patients: by study_id; the studies of one stay together.
-        parts: at most; as many as there are patients of the rarer outcome, if those are fewer.
-
-    Raises:
-        CohortError: the training part has a single patient of one outcome.
+        parts: at most; as many as there are patients of the rarer outcome, if those are fewer. None where that is
+            a single one: its part could not be left out.
     """
     rest = pd.DataFrame({"label": labels, "patient_id": patients}).loc[sorted(fold.train)]
     rarer = int(rest.groupby("label")["patient_id"].nunique().min())
     if rarer < 2:
-        raise CohortError(
-            "In a fold's training part a single patient has the rarer outcome, so it cannot be split again: "
-            "use 2 folds or more, or leave out the models that learn from out-of-fold predictions."
-        )
+        return ()
     order = {study_id: place for place, study_id in enumerate(fold.train)}
     return tuple(
         Fold(

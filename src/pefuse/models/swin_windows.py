@@ -37,8 +37,9 @@ def attend_in_groups(encoder: nn.Module, *, recompute: bool) -> None:
             bias = self._position_bias(patches)
             groups = []
             for start in range(0, windows, at_once):
-                rows = torch.arange(start, min(start + at_once, windows), device=x.device)
-                inputs = (x[rows], bias, None if mask is None else mask[rows % len(mask)])
+                stop = min(start + at_once, windows)
+                masks = None if mask is None else mask[torch.arange(start, stop, device=x.device) % len(mask)]
+                inputs = (x[start:stop], bias, masks)
                 keep = not (recompute and torch.is_grad_enabled())
                 groups.append(self._attend(*inputs) if keep else _again(self._attend, *inputs))
             projected: Tensor = self.proj_drop(self.proj(torch.cat(groups)))

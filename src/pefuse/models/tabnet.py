@@ -14,7 +14,7 @@ import torch
 from entmax import entmax15, sparsemax
 from torch import Tensor, nn
 
-from pefuse.errors import RunError, UsageError
+from pefuse.errors import UsageError
 from pefuse.models.config import ModelConfig
 from pefuse.models.normalisation import Normalisation, column_norm, inner_norm
 
@@ -210,10 +210,7 @@ class MaskMaker(nn.Module):
     def forward(self, attended: Tensor, prior: Tensor) -> Tensor:
         scores = prior * self.norm(self.linear(attended))
         if not torch.isfinite(scores).all():  # entmax would stumble over them, with words that help nobody
-            raise RunError(
-                "TabNet's values are not numbers any more: set a lower learning_rate or a clip_norm in the "
-                "model's loop."
-            )
+            raise FloatingPointError("TabNet's scores of columns")
         mask: Tensor = self.select(scores, dim=-1)
         return mask
 

@@ -36,6 +36,7 @@ from pefuse.report.tables import (
     format_number,
     format_p,
     paper_auc,
+    paper_auc_of_all,
 )
 from pefuse.report.wording import (
     apart_sentence,
@@ -129,6 +130,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         subgroups=results.subgroups,
         ablations=ablations(results),
         paper_auc=paper_auc,
+        paper_auc_of_all=paper_auc_of_all,
         too_few=TOO_FEW,
         paper_table3=published_table3()[["auc", "significant"]].to_dict("index"),
         families=_families(results),

@@ -11,7 +11,6 @@ import pandas as pd
 from pefuse.cohort import nested_folds
 from pefuse.ct import PreparedScans
 from pefuse.ehr import RawRecord
-from pefuse.errors import CohortError
 from pefuse.machine import allowed_cores
 from pefuse.models.zoo import Row, model_row
 from pefuse.training.cells import CellKey, digest
@@ -80,11 +79,7 @@ class GridData:
         base = replace(key, model=need)
         if set(own.train) <= validated and not self.config.late.nested:
             return tuple(replace(base, fold=fold.index) for fold in others)
-        try:
-            parts = len(self._nested(own))
-        except CohortError:
-            return ()  # the late fusion that asks for them fails alone: training/recipes/late.py
-        return tuple(replace(base, part=part) for part in range(parts))
+        return tuple(replace(base, part=part) for part in range(len(self._nested(own))))
 
     def _nested(self, fold: Fold) -> tuple[Fold, ...]:
         return nested_folds(fold, self.labels, self.patients, parts=self.config.late.nested_parts)

@@ -7,6 +7,7 @@ between rows of a table are differences between models.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -132,11 +133,13 @@ def train(
     epochs: list[Epoch] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
     for number in range(config.epochs):
-        train_loss = _one_epoch(step, module, training, config, generator, optimiser, fabric, weight, average)
+        with _told_when_lost():
+            train_loss = _one_epoch(step, module, training, config, generator, optimiser, fabric, weight, average)
         schedule.step()
         with average.applied(module):
-            logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
-            epoch = _score(number, train_loss, logits, validation.labels, weight)
+            with _told_when_lost():
+                logits = predict(module, task.logit, validation, fabric=fabric, batch_size=config.batch_size)
+                epoch = _score(number, train_loss, logits, validation.labels, weight)
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
             if number + 1 >= first_kept and (best is None or score > best[0]):
                 best = (score, number, copy.deepcopy(module.state_dict()))
@@ -261,9 +264,19 @@ def _score(
 
 def _check_finite(what: str, value: float) -> None:
     if not math.isfinite(value):
+        raise FloatingPointError(f"Its {what}")
+
+
+@contextlib.contextmanager
+def _told_when_lost() -> Iterator[None]:
+    """Advice for a training whose numbers have left the finite, wherever that was noticed."""
+    try:
+        yield
+    except FloatingPointError as error:
         raise RunError(
-            f"Its {what} is not a number any more: set a lower learning_rate or a clip_norm in the model's loop."
-        )
+            f"Training lost itself, no finite numbers any more ({error}): set a lower learning_rate or a clip_norm"
+            " in the model's loop."
+        ) from error
 
 
 class _Average:

@@ -3,7 +3,7 @@
 from pefuse.report.tables.formatting import format_estimate, format_number, format_p
 from pefuse.report.tables.repeats import repeats_numbers, repeats_text
 from pefuse.report.tables.table1 import RATE_NAMES, table1_numbers, table1_text
-from pefuse.report.tables.table2 import TOO_FEW, paper_auc, table2_numbers, table2_text
+from pefuse.report.tables.table2 import TOO_FEW, paper_auc, paper_auc_of_all, table2_numbers, table2_text
 from pefuse.report.tables.table3 import Ablation, ablations, table3_numbers, table3_text
 from pefuse.report.tables.writing import latex, markdown, write_tables
 
@@ -18,6 +18,7 @@ __all__ = [
     "latex",
     "markdown",
     "paper_auc",
+    "paper_auc_of_all",
     "repeats_numbers",
     "repeats_text",
     "table1_numbers",

@@ -9,7 +9,7 @@ from pefuse.report.names import ABLATED, CLINICAL_SCORES, published_table1, publ
 from pefuse.report.results import Results, Subgroup, SubgroupRow
 from pefuse.report.tables.formatting import format_estimate, format_number, with_bounds
 
-__all__ = ["TOO_FEW", "paper_auc", "table2_numbers", "table2_text"]
+__all__ = ["TOO_FEW", "paper_auc", "paper_auc_of_all", "table2_numbers", "table2_text"]
 
 TOO_FEW = "too few to say"
 
