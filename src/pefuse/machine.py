@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import psutil
 
-__all__ = ["allowed_cores", "available_memory_bytes"]
+__all__ = ["allowed_cores", "available_memory_bytes", "limit_memory"]
 
 
 def allowed_cores() -> int:
@@ -22,3 +23,11 @@ def allowed_cores() -> int:
 def available_memory_bytes() -> int:
     """Memory that can be taken without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Have this process refused more address space than that, where the system can."""
+    with suppress(ImportError, ValueError, OSError):  # no such module, or a lower limit is set already
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))

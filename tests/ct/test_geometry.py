@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pefuse.ct import read_scan
+from pefuse.ct.geometry import stack_slices
+from pefuse.ct.headers import read_headers
+from pefuse.ct.planes import PlaneReader, read_planes
 from pefuse.errors import GeometryError, ScanError
 
 
@@ -86,18 +90,113 @@ def test_positions_rounded_to_a_tenth_are_accepted(synthetic, tmp_path):
     assert volume.spacing_mm[0] == pytest.approx(6.25, abs=0.01)
 
 
-def test_gantry_tilt_is_refused(synthetic, tmp_path):
-    """Planes turned by 12 degrees about X, stacked along Z."""
-    angle = np.radians(12)
+def body(points_mm):
+    """A smooth HU of any place `(..., 3)` in LPS mm."""
+    x, y, z = np.moveaxis(np.asarray(points_mm), -1, 0) / 40
+    return 400 * np.sin(x) * np.cos(y + 0.5 * z) + 200 * np.sin(z)
+
+
+def slices_of_body(synthetic, *, step, column, planes=30, spacing_mm=(4.0, 2.0, 3.0)):
+    """Slices that cut `body` with their columns along `column`, each `step` mm from the one before."""
+    writer = synthetic.SeriesWriter(hu=np.zeros((planes, 48, 40), np.int16), spacing_mm=spacing_mm, column=column)
+    rows, columns = np.meshgrid(np.arange(48), np.arange(40), indexing="ij")
+
+    def edit(i, dataset):
+        position = np.add((-60.0, -48.0, -50.0), np.multiply(i, step))
+        places = position + rows[..., None] * 2.0 * np.array(column) + columns[..., None] * 3.0 * np.eye(3)[0]
+        writer.set_pixels(dataset, body(places), slope=1.0)
+        dataset.ImagePositionPatient = [round(float(value), 6) for value in position]
+
+    writer.edit = edit
+    return writer
+
+
+def planes_of(folder):
+    headers, _ = read_headers(sorted(folder.iterdir()))
+    stack = stack_slices(headers)
+    return stack, read_planes(PlaneReader(stack.headers, stack.planes, stack.shape))
+
+
+def against_body(stack, hu):
+    """Difference to `body` at each voxel's place, but for the air that came free and the rim beside it."""
+    index = np.stack(np.meshgrid(*map(np.arange, hu.shape), indexing="ij"), axis=-1)
+    places = index @ stack.affine[:3, :3].T + stack.affine[:3, 3]
+    inside = ndimage.binary_erosion(hu > -900, structure=np.ones((1, 5, 5)))
+    return np.abs(hu - body(places))[inside], inside
+
+
+@pytest.mark.parametrize("degrees", [12, -12, 18.5, 24])
+def test_gantry_tilt_is_undone_by_shear(synthetic, tmp_path, degrees):
+    """Planes turned about X, stacked along Z: at every voxel's place in mm the HU are those of the body there."""
+    angle = np.radians(degrees)
     column = (0.0, float(np.cos(angle)), float(-np.sin(angle)))
-    with pytest.raises(GeometryError, match="tilted by 12 degrees"):
-        read_scan(synthetic.SeriesWriter(column=column).write(tmp_path / "scan"))
+    folder = slices_of_body(synthetic, step=(0, 0, 4), column=column).write(tmp_path / "scan")
+    stack, hu = planes_of(folder)
+    difference, inside = against_body(stack, hu)
+    assert inside.mean() > 0.3
+    assert difference.max() < 3  # linear interpolation over 2 mm, and rounding
+    axes = stack.affine[:3, :3] / np.linalg.norm(stack.affine[:3, :3], axis=0)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-5)
+    assert [str(repair) for repair in stack.repairs] == [f"gantry-tilt: {abs(degrees):g} degrees undone by shear"]
 
 
-def test_a_shear_along_the_table_is_refused(synthetic, tmp_path):
-    """Planes are axial, but each lies 0.2 mm further back than the one before."""
-    with pytest.raises(GeometryError, match="tilted"):
-        read_scan(synthetic.SeriesWriter(edit=shifted(1, lambda i: 0.2 * i)).write(tmp_path / "scan"))
+def test_a_tilted_volume_holds_every_pixel_of_every_slice(synthetic, tmp_path):
+    column = (0.0, float(np.cos(0.2)), float(-np.sin(0.2)))
+    stack, hu = planes_of(slices_of_body(synthetic, step=(0, 0, 4), column=column).write(tmp_path / "scan"))
+    assert stack.shape == (48 + int(np.ceil(29 * 4 * np.sin(0.2) / 2)), 40)
+    assert ((hu > -1000).sum(axis=(1, 2)) >= 47 * 40).all()
+
+
+def test_a_tilt_no_gantry_has_is_refused(synthetic, tmp_path):
+    column = (0.0, float(np.cos(0.6)), float(-np.sin(0.6)))
+    folder = slices_of_body(synthetic, step=(0, 0, 4), column=column).write(tmp_path / "scan")
+    with pytest.raises(GeometryError, match="no gantry tilts"):
+        planes_of(folder)
+
+
+def test_a_tilt_that_contradicts_the_stated_one_is_refused(synthetic, tmp_path):
+    column = (0.0, float(np.cos(0.2)), float(-np.sin(0.2)))  # 11.5 degrees
+    writer = slices_of_body(synthetic, step=(0, 0, 4), column=column)
+    cut = writer.edit
+
+    def edit(i, dataset):
+        cut(i, dataset)
+        dataset.GantryDetectorTilt = 20
+
+    writer.edit = edit
+    with pytest.raises(GeometryError, match="of 20 degrees is stated"):
+        planes_of(writer.write(tmp_path / "scan"))
+
+
+def test_a_shear_along_the_table_is_undone(synthetic, tmp_path):
+    """Planes are axial, but each lies 0.5 mm further back and 0.3 mm further left than the one before."""
+    folder = slices_of_body(synthetic, step=(0.3, 0.5, 4), column=(0.0, 1.0, 0.0)).write(tmp_path / "scan")
+    stack, hu = planes_of(folder)
+    assert against_body(stack, hu)[0].max() < 3
+    np.testing.assert_allclose(stack.affine[:3, 0], [0, 0, 4], atol=1e-6)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_a_small_gap_is_filled_between_its_neighbours(synthetic, tmp_path, tilt):
+    """Two of 60 slices, one after the other: 6 mm, tilted or not."""
+    column = (0.0, float(np.cos(tilt)), float(-np.sin(tilt)))
+    spacing = (2.0, 2.0, 3.0)
+    writer = slices_of_body(synthetic, step=(0, 0, 2), column=column, planes=60, spacing_mm=spacing)
+    writer.skip = (20, 21)
+    stack, hu = planes_of(writer.write(tmp_path / "scan"))
+    assert len(hu) == 60
+    assert against_body(stack, hu)[0].max() < 4
+    assert "missing-slices: 2 of 60 interpolated" in map(str, stack.repairs)
+
+
+@pytest.mark.parametrize("missing", [(20, 21, 22), (5, 20, 35, 50)])
+def test_a_larger_gap_is_refused_and_counted(synthetic, tmp_path, missing):
+    """Three in a row, or more than a twentieth of all."""
+    spacing = (2.0, 2.0, 3.0)
+    writer = slices_of_body(synthetic, step=(0, 0, 2), column=(0.0, 1.0, 0.0), planes=60, spacing_mm=spacing)
+    writer.skip = missing
+    with pytest.raises(GeometryError, match=f"{len(missing)} slices seem to be missing"):
+        planes_of(writer.write(tmp_path / "scan"))
 
 
 def test_a_stated_tilt_that_positions_do_not_show_is_refused(synthetic, tmp_path):
@@ -200,7 +299,7 @@ def test_identical_duplicates_are_removed_and_recorded(synthetic, tmp_path):
         extra.unlink()
     volume, report = read_scan(folder)
     np.testing.assert_array_equal(volume.hu, writer.hu)
-    assert report.repairs == ("3 identical duplicate slices removed",)
+    assert report.repairs == ("duplicate-slices: 3 identical ones removed",)
 
 
 def test_duplicates_with_different_pixels_are_refused(synthetic, tmp_path):
@@ -224,3 +323,26 @@ def test_two_acquisitions_in_one_series_are_told_apart(synthetic, tmp_path):
     volume, report = read_scan(folder)
     np.testing.assert_array_equal(volume.hu, first)
     assert [entry.slices for entry in report.entries] == [40, 40]
+
+
+def test_two_acquisitions_at_places_in_turn_are_told_apart(synthetic, tmp_path):
+    """Together they look like one regular volume of half the spacing; they are two, half a gap apart."""
+    writer = synthetic.SeriesWriter(edit=setting(AcquisitionNumber=1))
+    folder = writer.write(tmp_path / "scan")
+    first = writer.hu
+    writer.hu, writer.edit = writer.hu + np.int16(80), setting(AcquisitionNumber=2)
+    writer.origin_mm = (-190.0, -200.0, -297.0)
+    writer.write(folder, prefix="second")
+    volume, report = read_scan(folder)
+    np.testing.assert_array_equal(volume.hu, first)
+    assert [entry.slices for entry in report.entries] == [40, 40]
+
+
+def test_acquisitions_that_follow_one_another_stay_one_volume(synthetic, tmp_path):
+    """A scanner that steps counts one for each rotation of four slices."""
+
+    def edit(i, dataset):
+        dataset.AcquisitionNumber = 1 + i // 4
+
+    writer = synthetic.SeriesWriter(edit=edit)
+    np.testing.assert_array_equal(read_scan(writer.write(tmp_path / "scan"))[0].hu, writer.hu)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pefuse.ct import read_scan
-from pefuse.ct.plausibility import check_chest
+from pefuse.ct.plausibility import NO_CONTRAST, check_chest
 from pefuse.errors import PlausibilityError, ScanError
 from pefuse.types import Volume
 
@@ -85,3 +85,18 @@ def test_a_tiny_volume_of_something_else_is_refused(synthetic, tmp_path):
     writer = synthetic.SeriesWriter(hu=np.full((8, 16, 16), 30, np.int16), spacing_mm=(5.0, 1.0, 1.0))
     with pytest.raises(ScanError, match="8 slice positions"):
         read_scan(writer.write(tmp_path / "scan"))
+
+
+def test_contrast_is_seen_and_its_absence_warned_of(synthetic):
+    """The heart at 250 HU, and at the 45 HU of blood without contrast; bone stays bright in both."""
+    hu = synthetic.chest_hu()
+    assert check_chest(as_volume(hu)) == ()
+    blood = (hu > 150) & (hu < 400)
+    assert check_chest(as_volume(np.where(blood, 45, hu).astype(np.int16))) == (NO_CONTRAST,)
+
+
+def test_a_warning_reaches_the_report(synthetic, tmp_path):
+    hu = synthetic.chest_hu()
+    hu = np.where((hu > 150) & (hu < 400), 45, hu).astype(np.int16)
+    _, report = read_scan(synthetic.SeriesWriter(hu=hu).write(tmp_path / "scan"))
+    assert report.warnings == (NO_CONTRAST,)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pefuse import workers
-from pefuse.ct import load_prepared, prepare, read_scan, to_grid
+from pefuse.ct import ScanRules, load_prepared, prepare, read_scan, to_grid
 from pefuse.ct import prepare as prepare_function
 from pefuse.ct.worker import Task, prepare_study
 from pefuse.errors import CohortError, RunError, StorageError, UsageError
@@ -239,6 +239,7 @@ def test_a_disk_that_fills_while_a_volume_is_written_is_no_fault_of_the_scan(coh
         signature="x",
         grid=24,
         field_of_view="whole",
+        rules=ScanRules(),
     )
     with pytest.raises(StorageError, match="free some"):
         prepare_study(task)
@@ -259,6 +260,7 @@ def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch
         signature="x",
         grid=24,
         field_of_view="whole",
+        rules=ScanRules(),
     )
     record = prepare_study(task)
     assert record.refusal is not None

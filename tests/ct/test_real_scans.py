@@ -122,7 +122,7 @@ def test_the_affine_is_in_the_designs_axes(chest):
 def test_a_tilted_head_with_uneven_gaps_is_refused_by_name(test_data):
     with pytest.raises(GeometryError) as refusal:
         read_scan(test_data / "dcm_qa_ct_ge")
-    assert "tilted by 18.5 degrees" in refusal.value.reason
+    assert "tilted by 18.5 degrees too" in refusal.value.reason
     assert "one gap" in refusal.value.reason
 
 

@@ -59,7 +59,7 @@ def test_slopes_that_are_not_whole_and_padding_are_treated_alike(synthetic, tmp_
     volume, report = read_scan(folder)
     scan = read_to_grid(folder, grid=24)
     np.testing.assert_array_equal(scan.volume.hu, to_grid(volume, grid=24).hu)
-    assert scan.report.repairs == report.repairs == ("padding set to -1024 HU in 40 slices",)
+    assert scan.report.repairs == report.repairs == ("padding: set to -1024 HU in 40 slices",)
 
 
 def test_an_image_file_goes_the_same_way(synthetic, tmp_path):

@@ -76,14 +76,27 @@ def prepare(
     field_of_view: Annotated[
         str, typer.Option(metavar="whole|lungs", help="All of the scan, or the box around the lungs.")
     ] = "whole",
+    series_rule: Annotated[
+        Path | None,
+        typer.Option(
+            "--series-rule",
+            metavar="FILE",
+            help="YAML: series to prefer, repairs to forbid. Kept in COHORT as scan_rules.yaml.",
+        ),
+    ] = None,
     jobs: Jobs = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Bring the scans to the model's grid; a scan that cannot be right is put in quarantine, with the reason."""
     from pefuse.cohort import load_cohort
+    from pefuse.ct import RULES_FILE, load_rules
     from pefuse.ct import prepare as prepare_scans
+    from pefuse.storage import write_text
 
+    if series_rule is not None:
+        load_rules(series_rule)  # before anything is written
+        write_text(cohort / RULES_FILE, series_rule.read_text(encoding="utf-8-sig"))
     with show_progress() as progress:
         scans = prepare_scans(
             load_cohort(cohort),

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from pefuse.ct.geometry import SAME_POSITION_MM, mean_orientation, positions_along_normal
-from pefuse.ct.headers import SliceHeader, quiet_pydicom
+from pefuse.ct.headers import quiet_pydicom
 from pefuse.ct.pixels import read_stored
 from pefuse.ct.plausibility import check_slice_count
+from pefuse.ct.repairs import Repair
+from pefuse.ct.slices import SliceHeader
 from pefuse.errors import GeometryError
 
 __all__ = ["split_acquisitions", "without_duplicates"]
 
 
 def split_acquisitions(part: list[SliceHeader]) -> list[list[SliceHeader]]:
-    """Split by AcquisitionNumber, but only where slices share places and each acquisition alone has none twice.
+    """Split by AcquisitionNumber where slices share places or acquisitions lie between one another.
 
-    Scanners that step count one acquisition a rotation, so the number alone splits nothing.
+    Each acquisition alone must have no place twice. Scanners that step count one acquisition a rotation, so the
+    number alone splits nothing.
     """
     places = [header.position_mm for header in part]
-    if len(set(places)) == len(places) or len({header.acquisition for header in part}) < 2:
+    shared = len(set(places)) < len(places)
+    if len({header.acquisition for header in part}) < 2 or not (shared or _in_turn(part)):
         return [part]
     acquisitions: dict[int | None, list[SliceHeader]] = {}
     for header in part:
@@ -30,7 +35,17 @@ def split_acquisitions(part: list[SliceHeader]) -> list[list[SliceHeader]]:
     return [part] if twice else list(acquisitions.values())
 
 
-def without_duplicates(part: list[SliceHeader]) -> tuple[list[SliceHeader], tuple[str, ...]]:
+def _in_turn(part: list[SliceHeader]) -> bool:
+    """Whether acquisitions change more than twice as often along the body as if they followed one another."""
+    if any(header.position_mm is None or header.orientation is None for header in part):
+        return False
+    along = positions_along_normal(part, mean_orientation(part)[2])
+    acquisitions = [part[i].acquisition for i in np.argsort(along, kind="stable")]
+    changes: int = sum(one != other for one, other in pairwise(acquisitions))
+    return bool(changes > 2 * len(set(acquisitions)))
+
+
+def without_duplicates(part: list[SliceHeader]) -> tuple[list[SliceHeader], tuple[Repair, ...]]:
     """Keep one slice of each place where all of them are the same, pixel by pixel, and say so.
 
     Raises:
@@ -45,8 +60,8 @@ def without_duplicates(part: list[SliceHeader]) -> tuple[list[SliceHeader], tupl
             if not all(_same_pixels(group[0], other) for other in group[1:]):
                 raise GeometryError(f"{len(group)} slices with different pixels lie at one position.")
             removed += len(group) - 1
-    repairs = (f"{removed} identical duplicate slices removed",) if removed else ()
-    return [group[0] for group in groups], repairs
+    repair = Repair(name="duplicate-slices", detail=f"{removed} identical ones removed")
+    return [group[0] for group in groups], (repair,) if removed else ()
 
 
 def _by_place(part: Sequence[SliceHeader]) -> list[list[SliceHeader]]:

@@ -1,91 +1,34 @@
-"""The header of one CT slice: read once, without its pixels, as plain values that geometry can trust.
-
-A number that is missing, malformed or not finite becomes None: what needs it refuses the slice, and says so.
-"""
+"""The headers of a scan's files: read once, without their pixels."""
 
 from __future__ import annotations
 
-import math
-import re
 import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pydicom
 from pydicom.config import disable_value_validation
-from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-__all__ = ["PixelPlace", "SliceHeader", "quiet_pydicom", "read_header", "read_headers"]
+from pefuse.ct.multiframe import frame_headers
+from pefuse.ct.slices import PixelPlace, SliceHeader
+from pefuse.ct.values import integer, number, numbers, text, texts
+
+__all__ = ["quiet_pydicom", "read_header", "read_headers"]
 
 _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2",  # CT Image
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
     "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT
 }
-_BINARY = {  # 16-bit numbers; all else that is read here is text
-    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
-    "PixelPaddingValue",
-}  # fmt: skip
-_DECIMAL = re.compile(
-    r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,4})?"
-)  # Python's float takes 1_000 too
 _HEADER_BUFFER_BYTES = 16384  # most CT headers fit: one read of the disk
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA_TAG = (0x7FE0, 0x0010)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PixelPlace:
-    """Where the pixel data's value lies in its file; `whole` is False when the file ends before it does."""
-
-    offset: int
-    length: int  # as declared; of compressed data: unknown, 0
-    whole: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SliceHeader:
-    """What one CT image says of itself. Lengths in mm, directions and positions in LPS.
-
-    `patient` and `study` identify people: they are compared, never shown.
-    """
-
-    path: Path = field(repr=False)
-    patient: tuple[str, str, str] = field(repr=False)  # id, date of birth, sex
-    study: str = field(repr=False)
-    series: str = field(repr=False)
-    frame_of_reference: str = field(repr=False)
-    description: str = field(repr=False)
-    series_number: int | None
-    acquisition: int | None
-    image_type: tuple[str, ...]
-    kernel: str
-    contrast_agent: str
-    position_mm: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    pixel_spacing_mm: tuple[float, ...] | None
-    gantry_tilt_degrees: float | None
-    rows: int
-    columns: int
-    frames: int
-    samples: int
-    photometric: str
-    bits_allocated: int
-    bits_stored: int
-    signed: bool
-    slope: float | None
-    intercept: float | None
-    rescale_type: str
-    padding: int | None
-    transfer_syntax: str
-    pixels: PixelPlace | None
 
 
 def read_headers(paths: Iterable[Path]) -> tuple[list[SliceHeader], Counter[str]]:
@@ -95,15 +38,15 @@ def read_headers(paths: Iterable[Path]) -> tuple[list[SliceHeader], Counter[str]
     with quiet_pydicom():
         for path in paths:
             found = read_header(path)
-            if isinstance(found, SliceHeader):
-                headers.append(found)
-            else:
+            if isinstance(found, str):
                 others[found] += 1
+            else:
+                headers.extend(found)
     return headers, others
 
 
-def read_header(path: Path) -> SliceHeader | str:
-    """The header of a CT image, or in words what the file is instead."""
+def read_header(path: Path) -> list[SliceHeader] | str:
+    """What a CT image says of its slice, or of each of its frames; or in words what the file is instead."""
     try:
         with path.open("rb", buffering=_HEADER_BUFFER_BYTES) as file:
             if file.read(132)[128:] != b"DICM":
@@ -118,7 +61,8 @@ def read_header(path: Path) -> SliceHeader | str:
                     if known
                     else "DICOM without a header, cut off perhaps"
                 )
-            return _header(path, dataset, _pixel_place(file, dataset))
+            header = _header(path, dataset, _pixel_place(file, dataset))
+            return [header] if header.frames == 1 else frame_headers(dataset, header)
     except InvalidDicomError:
         return "not DICOM"
     # Broken files raise nearly anything from inside the parser, RecursionError among it (pydicom #2330).
@@ -135,11 +79,11 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def _is_ct(dataset: pydicom.Dataset) -> bool:
-    return _text(dataset, "SOPClassUID") in _CT_CLASSES
+    return text(dataset, "SOPClassUID") in _CT_CLASSES
 
 
 def _modality(dataset: pydicom.Dataset) -> str:
-    modality = _text(dataset, "Modality").upper()
+    modality = text(dataset, "Modality").upper()
     if modality == "CT":
         return "CT, but no CT image"
     return modality if modality.isalnum() and len(modality) <= 16 else "unknown"
@@ -148,72 +92,35 @@ def _modality(dataset: pydicom.Dataset) -> str:
 def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> SliceHeader:
     return SliceHeader(
         path=path,
-        patient=(_text(dataset, "PatientID"), _text(dataset, "PatientBirthDate"), _text(dataset, "PatientSex")),
-        study=_text(dataset, "StudyInstanceUID"),
-        series=_text(dataset, "SeriesInstanceUID"),
-        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
-        description=_text(dataset, "SeriesDescription"),
-        series_number=_integer(dataset, "SeriesNumber"),
-        acquisition=_integer(dataset, "AcquisitionNumber"),
-        image_type=tuple(word.upper() for word in _values(dataset, "ImageType")),
-        kernel=_text(dataset, "ConvolutionKernel"),
-        contrast_agent=_text(dataset, "ContrastBolusAgent"),
-        position_mm=_numbers(dataset, "ImagePositionPatient", 3),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(dataset, "PixelSpacing", 2),
-        gantry_tilt_degrees=_number(dataset, "GantryDetectorTilt"),
-        rows=_integer(dataset, "Rows") or 0,
-        columns=_integer(dataset, "Columns") or 0,
-        frames=_integer(dataset, "NumberOfFrames") or 1,
-        samples=_integer(dataset, "SamplesPerPixel") or 1,
-        photometric=_text(dataset, "PhotometricInterpretation"),
-        bits_allocated=_integer(dataset, "BitsAllocated") or 0,
-        bits_stored=_integer(dataset, "BitsStored") or 0,
-        signed=_integer(dataset, "PixelRepresentation") == 1,
-        slope=_number(dataset, "RescaleSlope"),
-        intercept=_number(dataset, "RescaleIntercept"),
-        rescale_type=_text(dataset, "RescaleType").upper(),
-        padding=_integer(dataset, "PixelPaddingValue"),
+        patient=(text(dataset, "PatientID"), text(dataset, "PatientBirthDate"), text(dataset, "PatientSex")),
+        study=text(dataset, "StudyInstanceUID"),
+        series=text(dataset, "SeriesInstanceUID"),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        description=text(dataset, "SeriesDescription"),
+        series_number=integer(dataset, "SeriesNumber"),
+        acquisition=integer(dataset, "AcquisitionNumber"),
+        image_type=tuple(word.upper() for word in texts(dataset, "ImageType")),
+        kernel=text(dataset, "ConvolutionKernel"),
+        contrast_agent=text(dataset, "ContrastBolusAgent"),
+        position_mm=numbers(dataset, "ImagePositionPatient", 3),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=numbers(dataset, "PixelSpacing", 2),
+        gantry_tilt_degrees=number(dataset, "GantryDetectorTilt"),
+        rows=integer(dataset, "Rows") or 0,
+        columns=integer(dataset, "Columns") or 0,
+        frames=integer(dataset, "NumberOfFrames") or 1,
+        samples=integer(dataset, "SamplesPerPixel") or 1,
+        photometric=text(dataset, "PhotometricInterpretation"),
+        bits_allocated=integer(dataset, "BitsAllocated") or 0,
+        bits_stored=integer(dataset, "BitsStored") or 0,
+        signed=integer(dataset, "PixelRepresentation") == 1,
+        slope=number(dataset, "RescaleSlope"),
+        intercept=number(dataset, "RescaleIntercept"),
+        rescale_type=text(dataset, "RescaleType").upper(),
+        padding=integer(dataset, "PixelPaddingValue"),
         transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         pixels=pixels,
     )
-
-
-def _values(dataset: pydicom.Dataset, keyword: str) -> list[str]:
-    """The element's values as text, straight from its bytes: pydicom's own conversion takes four times as long."""
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in dataset:
-        return []
-    raw: Any = dataset.get_item(tag)
-    if not isinstance(raw.value, bytes):
-        return [] if raw.value is None else [str(raw.value)]
-    if keyword in _BINARY:
-        order = "<" if raw.is_little_endian else ">"
-        return [str(value) for (value,) in struct.iter_unpack(f"{order}H", raw.value)]
-    text = raw.value.decode("latin-1").strip(" \0")
-    return [value.strip() for value in text.split("\\")] if text else []
-
-
-def _text(dataset: pydicom.Dataset, keyword: str) -> str:
-    return "\\".join(_values(dataset, keyword))
-
-
-def _numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    values = _values(dataset, keyword)
-    if not all(map(_DECIMAL.fullmatch, values)):
-        return None
-    numbers = tuple(map(float, values))
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _number(dataset: pydicom.Dataset, keyword: str) -> float | None:
-    numbers = _numbers(dataset, keyword, 1)
-    return numbers[0] if numbers else None
-
-
-def _integer(dataset: pydicom.Dataset, keyword: str) -> int | None:
-    number = _number(dataset, keyword)
-    return int(number) if number is not None and number == int(number) else None
 
 
 def _pixel_place(file: BinaryIO, dataset: pydicom.Dataset) -> PixelPlace | None:
@@ -247,6 +154,3 @@ def _fragments_end(file: BinaryIO, offset: int, end_of_file: int) -> bool:
             return False
         offset += 8 + length
     return False
-
-
-NATIVE_LITTLE_ENDIAN = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian)})

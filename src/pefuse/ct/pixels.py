@@ -7,23 +7,25 @@ fraction of its time (a test compares the two); pydicom and its codecs decode ev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.pixels.utils import pixel_array
 
-from pefuse.ct.headers import NATIVE_LITTLE_ENDIAN, SliceHeader, quiet_pydicom
+from pefuse.ct.repairs import Repair
+from pefuse.ct.slices import NATIVE_LITTLE_ENDIAN, SliceHeader
 from pefuse.errors import ScanReadError
 
-__all__ = ["HIGHEST_HU", "LOWEST_HU", "HuReader", "read_hu", "read_stored"]
+__all__ = ["HIGHEST_HU", "LOWEST_HU", "HuArray", "HuReader", "read_stored"]
 
 LOWEST_HU = -1024  # nothing absorbs less than vacuum, -1000 with noise; scanners fill up with far lower values
 HIGHEST_HU = 32767
 BRIGHTEST_HU = 4095  # the usual scale's end, which metal reaches
 PADDING_BELOW_HU = -1500  # lower than any noise: the scanner's filling outside its circle
-_READ_AHEAD_THREADS = 2  # hides the disk's latency; decoding itself is bound by memory
 
 HuArray = NDArray[np.int16] | NDArray[np.float32]
 
@@ -53,22 +55,10 @@ class HuReader:
             self._padded.add(index)
 
     @property
-    def repairs(self) -> tuple[str, ...]:
+    def repairs(self) -> tuple[Repair, ...]:
         """What was changed in the slices read so far."""
-        return (f"padding set to {LOWEST_HU} HU in {len(self._padded)} slices",) if self._padded else ()
-
-
-def read_hu(headers: Sequence[SliceHeader]) -> tuple[HuArray, tuple[str, ...]]:
-    """Decode slices in the order given into `(slice, row, column)` and name what was changed; see `HuReader`.
-
-    Raises:
-        ScanReadError: as `HuReader.read`.
-    """
-    reader = HuReader(headers)
-    hu: Any = np.empty((len(headers), *reader.shape), reader.dtype)
-    with quiet_pydicom(), ThreadPoolExecutor(_READ_AHEAD_THREADS) as pool:
-        list(pool.map(reader.read, range(len(headers)), hu))
-    return hu, reader.repairs
+        detail = f"set to {LOWEST_HU} HU in {len(self._padded)} slices"
+        return (Repair(name="padding", detail=detail),) if self._padded else ()
 
 
 def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -> NDArray[np.integer]:
@@ -80,7 +70,7 @@ def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -
         ScanReadError: they cannot be decoded, or have another size than the header states.
     """
     try:
-        stored = _read_native(header, into) if _is_native(header) else pydicom.dcmread(header.path).pixel_array
+        stored = _read_native(header, into) if _is_native(header) else _decode(header)
     except Exception as error:  # codecs raise nearly anything; what they say may hold a path
         raise ScanReadError(
             f"The pixels of a slice cannot be decoded ({type(error).__name__}).",
@@ -89,6 +79,21 @@ def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -
     if stored.shape != (header.rows, header.columns):
         raise ScanReadError("A slice's pixels have another size than its header states.")
     return stored
+
+
+def _decode(header: SliceHeader) -> NDArray[np.integer]:
+    if header.frame is None:
+        return pydicom.dcmread(header.path).pixel_array
+    stored: NDArray[np.integer] = pixel_array(
+        _whole_file(header.path, header.path.stat().st_mtime_ns), index=header.frame
+    )
+    return stored
+
+
+@lru_cache(maxsize=1)
+def _whole_file(path: Path, changed_ns: int) -> pydicom.Dataset:
+    """A file of many frames, kept until another is asked for, so that it is parsed once and not for each frame."""
+    return pydicom.dcmread(path)
 
 
 def _is_native(header: SliceHeader) -> bool:

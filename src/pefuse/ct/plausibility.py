@@ -17,6 +17,7 @@ from pefuse.types import Volume
 
 __all__ = [
     "AIR_TISSUE_BORDER_HU",
+    "MAX_SLICE_SPACING_MM",
     "ChestCheck",
     "check_chest",
     "check_extent",
@@ -35,6 +36,11 @@ AIR_TISSUE_BORDER_HU = -500.0  # half-way: what is below is counted as air or lu
 METAL_HU = 1500.0  # above it nothing of the body's soft tissue is counted
 MIN_SHARE = 0.01  # of the volume that each of the two peaks' ranges must hold
 MIN_LUNG_LITRES = 0.4  # of air inside the body; one collapsed lung leaves over 1, a head has under 0.2
+CONTRAST_HU = 130.0  # blood without contrast has 30 to 60; in a CTPA the pulmonary trunk has 200 and more
+MIN_CONTRAST_SHARE = 0.02  # of the soft tissue between the lungs; trunk and right heart alone are a fifth of it
+NO_CONTRAST = "no contrast is seen in heart and great vessels"
+_MIDDLE = (0.25, 0.75)  # of the lungs' box, right to left: the mediastinum; without the ribs
+_FRONT = (0.1, 0.6)  # front to back: without breastbone and spine
 _HISTOGRAM_STEP_HU = 20.0
 _SAMPLES_A_SIDE = 72  # voxels looked at along each axis: peaks and lungs are large
 
@@ -89,8 +95,11 @@ class ChestCheck:
         if rest == 0:
             self._sample[index] = plane[step_y // 2 :: step_y, step_x // 2 :: step_x]
 
-    def finish(self, affine: NDArray[np.float64]) -> None:
+    def finish(self, affine: NDArray[np.float64]) -> tuple[str, ...]:
         """Refuse values that are no HU of a chest: not finite, peaks out of place, no lungs.
+
+        Returns:
+            Warnings: what a person should look at.
 
         Raises:
             PlausibilityError: with what was found.
@@ -107,10 +116,11 @@ class ChestCheck:
                 f"It holds {litres:.2f} litres of air inside a body, but lungs hold at least {MIN_LUNG_LITRES:g}: "
                 "this is no chest."
             )
+        return () if _shows_contrast(sample) else (NO_CONTRAST,)
 
 
-def check_chest(volume: Volume) -> None:
-    """Refuse a volume whose values are no HU of a chest.
+def check_chest(volume: Volume) -> tuple[str, ...]:
+    """Refuse a volume whose values are no HU of a chest; what a person should look at is returned.
 
     Raises:
         PlausibilityError: with what was found.
@@ -118,7 +128,7 @@ def check_chest(volume: Volume) -> None:
     check = ChestCheck(volume.hu.shape)
     for z, plane in enumerate(volume.hu):
         check.add(z, plane)
-    check.finish(volume.affine)
+    return check.finish(volume.affine)
 
 
 def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, float], what: str) -> None:
@@ -133,6 +143,20 @@ def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, fl
             f"Its peak of {what} lies at {peak:g} HU, but belongs within {low:g} and {high:g} HU "
             "(a wrong rescale slope or intercept?)."
         )
+
+
+def _shows_contrast(sample: NDArray[np.float32]) -> bool:
+    """Whether blood is brighter than tissue between the lungs: heart, trunk and aorta, without ribs and spine."""
+    lungs = enclosed_air(sample < AIR_TISSUE_BORDER_HU)
+    sides = [np.flatnonzero(lungs.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    (front, back), (right, left) = ((side[0], side[-1] + 1) for side in sides[1:])
+    rows, columns = (
+        slice(low + int(part[0] * (high - low)), low + math.ceil(part[1] * (high - low)))
+        for low, high, part in ((front, back, _FRONT), (right, left, _MIDDLE))
+    )
+    between = sample[sides[0][0] : sides[0][-1] + 1, rows, columns]
+    between = between[(between > TISSUE_PEAK_HU[0]) & (between < METAL_HU)]
+    return between.size > 0 and float((between > CONTRAST_HU).mean()) >= MIN_CONTRAST_SHARE
 
 
 def _lung_share(sample: NDArray[np.float32]) -> float:

@@ -20,6 +20,7 @@ from pefuse.ct.prepared import QUARANTINE_COLUMNS, TABLE_COLUMNS, PreparedScans,
 from pefuse.ct.records import Record, Refusal, read_record, write_record
 from pefuse.ct.reports import SeriesReport
 from pefuse.ct.resample import check_grid
+from pefuse.ct.rules import ScanRules, rules_of
 from pefuse.ct.signature import source_signature
 from pefuse.ct.worker import Task
 from pefuse.errors import CohortError, StorageError, UsageError
@@ -41,6 +42,7 @@ class View:
 
     grid: int
     field_of_view: FieldOfView
+    rules: ScanRules
 
 
 def prepare(
@@ -49,6 +51,7 @@ def prepare(
     out: Path | None = None,
     grid: int = 128,
     field_of_view: FieldOfView = "whole",
+    rules: ScanRules | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> PreparedScans:
@@ -57,6 +60,7 @@ def prepare(
     Args:
         out: where to; by default `prepared_folder`.
         field_of_view: the whole scan, as in the paper, or the box around the lungs (ct/lungs.py).
+        rules: which series to prefer and which repairs not to make; by default the cohort's own (ct/rules.py).
         jobs: studies at once; by default the cores that this process may use.
         progress: called with "scans", how many are done, and of how many.
 
@@ -64,7 +68,7 @@ def prepare(
         The prepared folder, opened. A study whose source and settings have not changed is not read again.
 
     Raises:
-        UsageError: a grid or number of jobs that is not possible.
+        UsageError: a grid or number of jobs that is not possible, or rules that are none.
         CohortError: a study_id that cannot name a file.
         StorageError: the disk is full or the folder cannot be written.
     """
@@ -74,7 +78,7 @@ def prepare(
     _check_names(cohort)
     if field_of_view not in get_args(FieldOfView):
         raise UsageError(f"The field of view is {' or '.join(get_args(FieldOfView))}.")
-    view = View(grid=grid, field_of_view=field_of_view)
+    view = View(grid=grid, field_of_view=field_of_view, rules=rules or rules_of(cohort.folder))
     folder = out or prepared_folder(cohort, grid=grid, field_of_view=field_of_view)
     _make_folders(folder)
     scans = {
@@ -129,6 +133,7 @@ def _prepare_one(study_id: str, scan: Path, folder: Path, view: View, worker: Wo
         signature=signature,
         grid=view.grid,
         field_of_view=view.field_of_view,
+        rules=view.rules,
     )
     try:
         worker.do(task, limit_seconds=STUDY_LIMIT_SECONDS)
@@ -141,8 +146,8 @@ def _prepare_one(study_id: str, scan: Path, folder: Path, view: View, worker: Wo
 
 
 def _still_holds(known: Record, signature: str, view: View, volume: Path) -> bool:
-    seen = (known.signature, known.grid, known.field_of_view)
-    if seen != (signature, view.grid, view.field_of_view) or not known.final:
+    seen = (known.signature, known.grid, known.field_of_view, known.rules)
+    if seen != (signature, view.grid, view.field_of_view, view.rules.fingerprint) or not known.final:
         return False
     return known.status == "refused" or (volume.is_file() and volume.stat().st_size > 2 * view.grid**3)
 
@@ -158,6 +163,7 @@ def _lost(task: Task, failure: TaskFailedError) -> Record:
         signature=task.signature,
         grid=task.grid,
         field_of_view=task.field_of_view,
+        rules=task.rules.fingerprint,
         status="refused",
         report=report,
         refusal=refusal,

@@ -11,7 +11,7 @@ from pefuse.storage import write_json
 
 __all__ = ["Record", "Refusal", "read_record", "write_record"]
 
-RECORD_VERSION = 2  # raised whenever the same files would give another volume
+RECORD_VERSION = 3  # raised whenever the same files would give another volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Record:
     signature: str
     grid: int
     field_of_view: str
+    rules: str  # their fingerprint
     status: Literal["ready", "refused"]
     report: dict[str, Any]
     refusal: Refusal | None = None

@@ -38,13 +38,15 @@ class SeriesReport:
     """All series of one study, best first, and what was done to the kept one.
 
     `source` says what was read; `other_files` counts the files that are no CT image, by what they are; `repairs`
-    names everything that changed the data beyond the standard's own arithmetic.
+    names everything that changed the data beyond the standard's own arithmetic (ct/repairs.py); `warnings` say
+    what a person should look at.
     """
 
     source: Literal["DICOM", "image file"]
     entries: tuple[SeriesEntry, ...] = ()
     other_files: Mapping[str, int] = field(default_factory=dict)
     repairs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> SeriesEntry | None:

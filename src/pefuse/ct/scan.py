@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pefuse.ct.axes import to_axes
-from pefuse.ct.finding import find_files
+from pefuse.ct.finding import is_file_list, scan_files
 from pefuse.ct.geometry import SliceStack
-from pefuse.ct.headers import SliceHeader, read_headers
+from pefuse.ct.headers import read_headers
 from pefuse.ct.image_files import is_image_file, read_image_file
-from pefuse.ct.pixels import read_hu
+from pefuse.ct.planes import PlaneReader, read_planes
 from pefuse.ct.plausibility import check_chest, check_extent, check_slice_count
+from pefuse.ct.repairs import Repair, check_allowed
 from pefuse.ct.reports import SeriesReport
-from pefuse.ct.series import Candidate, check_one_patient, judge_series
+from pefuse.ct.rules import ScanRules
+from pefuse.ct.series import DEFAULT_RULES, Candidate, check_one_patient, judge_series
+from pefuse.ct.slices import SliceHeader
+from pefuse.ct.unpacking import opened
 from pefuse.errors import ScanError, ScanReadError, SeriesError
 from pefuse.types import Volume
 
@@ -29,6 +33,16 @@ class ScanPlan:
     report: SeriesReport
     stack: SliceStack | None = None
     refusal: ScanError | None = None
+    rules: ScanRules = DEFAULT_RULES
+
+    def read_with(self, repairs: tuple[Repair, ...], warnings: tuple[str, ...]) -> SeriesReport:
+        """The report once pixels are read, which may have needed `repairs` more and given cause for `warnings`.
+
+        Raises:
+            GeometryError: one of them is forbidden.
+        """
+        check_allowed(repairs, self.rules.forbid_repairs)
+        return replace(self.report, repairs=(*self.report.repairs, *map(str, repairs)), warnings=warnings)
 
     @classmethod
     def nothing(cls, path: Path) -> ScanPlan:
@@ -36,11 +50,13 @@ class ScanPlan:
         return cls(path=path, report=SeriesReport(source="DICOM"))
 
 
-def read_scan(path: Path) -> tuple[Volume, SeriesReport]:
+def read_scan(path: Path, *, rules: ScanRules = DEFAULT_RULES) -> tuple[Volume, SeriesReport]:
     """Read a CT of the chest, in HU and in the design's axes.
 
     Args:
-        path: a folder with the DICOM files of one study, however nested, or a NIfTI, NRRD or MHA file.
+        path: a folder with the DICOM files of one study, however nested, an archive or a list (`.files`) of
+            them, or a NIfTI, NRRD or MHA file.
+        rules: which series to prefer, and which repairs not to make.
 
     Returns:
         The volume at its own resolution (int16, or float32 where the rescale values are not whole), and which
@@ -49,16 +65,17 @@ def read_scan(path: Path) -> tuple[Volume, SeriesReport]:
     Raises:
         ScanError: what lies there cannot become a right volume; one of its kinds, with the reason.
     """
-    return read_planned(plan_scan(path))
+    with opened(path) as found:
+        return read_planned(plan_scan(found, rules))
 
 
-def plan_scan(path: Path) -> ScanPlan:
+def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
     """Decide from headers what to read; what is wrong with them becomes the plan's `refusal`, never raised."""
     if is_image_file(path) and path.is_file():
         return ScanPlan(path=path, report=SeriesReport(source="image file"))
     if not path.exists():
         return _refused(path, ScanReadError("There is nothing at the scan's path.", remedy=_CORRECT_PATH))
-    if not path.is_dir():
+    if not path.is_dir() and not is_file_list(path):
         return _refused(
             path,
             ScanReadError(
@@ -66,13 +83,14 @@ def plan_scan(path: Path) -> ScanPlan:
                 remedy=_CORRECT_PATH,
             ),
         )
-    headers, others = read_headers(find_files(path))
+    others: Counter[str] = Counter()
     try:
+        headers, others = read_headers(scan_files(path))
         _check_found(headers, others)
         check_one_patient(headers)
     except ScanError as refusal:
         return _refused(path, refusal, others)
-    return _plan(path, judge_series(headers), others)
+    return _plan(path, judge_series(headers, rules), others, rules)
 
 
 def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
@@ -88,12 +106,13 @@ def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
         check_slice_count(volume.hu.shape[0])
         z, y, x = (side * mm for side, mm in zip(volume.hu.shape, volume.spacing_mm, strict=True))
         check_extent((z, y, x), volume.spacing_mm[0])
-        repairs: tuple[str, ...] = ()
+        repairs: tuple[Repair, ...] = ()
     else:
-        hu, repairs = read_hu(plan.stack.headers)
-        volume = to_axes(hu, plan.stack.affine)
-    check_chest(volume)
-    return volume, replace(plan.report, repairs=(*plan.report.repairs, *repairs))
+        reader = PlaneReader(plan.stack.headers, plan.stack.planes, plan.stack.shape)
+        volume = to_axes(read_planes(reader), plan.stack.affine)
+        repairs = reader.repairs
+    warnings = check_chest(volume)
+    return volume, plan.read_with(repairs, warnings)
 
 
 _CORRECT_PATH = "Correct the study's ct column."
@@ -115,16 +134,16 @@ def _refused(path: Path, refusal: ScanError, others: Counter[str] | None = None)
     )
 
 
-def _plan(path: Path, candidates: list[Candidate], others: Counter[str]) -> ScanPlan:
+def _plan(path: Path, candidates: list[Candidate], others: Counter[str], rules: ScanRules) -> ScanPlan:
     best = candidates[0]
     report = SeriesReport(
         source="DICOM",
         entries=tuple(candidate.entry for candidate in candidates),
         other_files=dict(others),
-        repairs=best.repairs,
+        repairs=tuple(map(str, best.repairs)),
     )
     refusal = _refusal(candidates) if best.refusal is not None else None
-    return ScanPlan(path=path, report=report, stack=best.stack, refusal=refusal)
+    return ScanPlan(path=path, report=report, stack=best.stack, refusal=refusal, rules=rules)
 
 
 def _refusal(candidates: list[Candidate]) -> ScanError:

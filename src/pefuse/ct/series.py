@@ -14,17 +14,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pefuse.ct.conventions import unusual_conventions
 from pefuse.ct.duplicates import split_acquisitions, without_duplicates
 from pefuse.ct.geometry import SliceStack, mean_orientation, positions_along_normal, stack_slices
-from pefuse.ct.headers import SliceHeader
 from pefuse.ct.plausibility import check_extent
+from pefuse.ct.repairs import Repair, check_allowed
 from pefuse.ct.reports import Kernel, Plane, SeriesEntry
+from pefuse.ct.rules import Merit, ScanRules
 from pefuse.ct.slice_checks import check_slices
+from pefuse.ct.slices import SliceHeader
 from pefuse.errors import GeometryError, ScanError, SeriesError
 
-__all__ = ["Candidate", "check_one_patient", "judge_series"]
+__all__ = ["DEFAULT_RULES", "Candidate", "check_one_patient", "judge_series"]
 
-THIN_MM = 3.0  # thicker slices blur subsegmental arteries; 3 mm is what CTPA protocols allow
+DEFAULT_RULES = ScanRules()
 AXIAL_COSINE = 0.9  # 25 degrees: no gantry tilts further, no reformat lies nearer
 JITTER = 1e-3  # of direction cosines and mm of pixel spacing within one volume
 BOLUS_TRACKING_POSITIONS = 3  # a monitoring series watches the same one to three places
@@ -43,7 +46,7 @@ class Candidate:
 
     entry: SeriesEntry
     stack: SliceStack | None
-    repairs: tuple[str, ...]
+    repairs: tuple[Repair, ...]
     refusal: ScanError | None
     first: SliceHeader
 
@@ -69,17 +72,17 @@ def check_one_patient(headers: Sequence[SliceHeader]) -> None:
         )
 
 
-def judge_series(headers: Sequence[SliceHeader]) -> list[Candidate]:
+def judge_series(headers: Sequence[SliceHeader], rules: ScanRules = DEFAULT_RULES) -> list[Candidate]:
     """All parts of all series, the one to use first and marked as kept, unless every one is refused."""
     parts = _parts(headers)
-    candidates = [_judge(part, parts) for part in parts]
-    longest_mm = max((c.stack.coverage_mm for c in candidates if c.stack is not None), default=0.0)
-    candidates.sort(key=lambda candidate: _preference(candidate, longest_mm))
+    candidates = [_judge(part, parts, rules) for part in parts]
+    longest_mm = max((c.stack.extent_mm[0] for c in candidates if c.stack is not None), default=0.0)
+    candidates.sort(key=lambda candidate: _preference(candidate, longest_mm, rules))
     if not candidates or candidates[0].refusal is not None:
         return candidates
     best = candidates[0]
     return [_with_reason(best, _merits(best.entry), kept=True)] + [
-        _with_reason(other, _why_not(other, best, longest_mm)) for other in candidates[1:]
+        _with_reason(other, _why_not(other, best, longest_mm, rules)) for other in candidates[1:]
     ]
 
 
@@ -109,30 +112,29 @@ def _same_frame(one: SliceHeader, other: SliceHeader) -> bool:
     )
 
 
-def _judge(part: list[SliceHeader], parts: list[list[SliceHeader]]) -> Candidate:
+def _judge(part: list[SliceHeader], parts: list[list[SliceHeader]], rules: ScanRules) -> Candidate:
     first = part[0]
-    entry = _describe(part)
+    entry = _describe(part, rules)
     try:
         _refuse_kind(part)
+        if rules.forbids_description(first.description):
+            raise SeriesError("The site's rules never take a series of its description.")
         check_slices(part)
+        _refuse_other_planes(part)
         part, repairs = without_duplicates(part)
         _refuse_interleaved(part, parts)
         stack = stack_slices(part)
+        repairs = (*repairs, *unusual_conventions(part), *stack.repairs)
+        check_allowed(repairs, rules.forbid_repairs)
         entry = replace(
-            entry, slice_spacing_mm=round(stack.spacing_mm, 4), coverage_mm=round(stack.coverage_mm, 2)
+            entry, slice_spacing_mm=round(stack.spacing_mm, 4), coverage_mm=round(stack.extent_mm[0], 2)
         )
-        check_extent(_extent_mm(stack), stack.spacing_mm)
+        check_extent(stack.extent_mm, stack.spacing_mm)
     except ScanError as refusal:
         return Candidate(
             entry=replace(entry, reason=refusal.reason), stack=None, repairs=(), refusal=refusal, first=first
         )
     return Candidate(entry=entry, stack=stack, repairs=repairs, refusal=None, first=first)
-
-
-def _extent_mm(stack: SliceStack) -> tuple[float, float, float]:
-    first = stack.headers[0]
-    row_mm, column_mm = np.linalg.norm(stack.affine[:3, 1:3], axis=0)
-    return stack.coverage_mm, float(row_mm * first.rows), float(column_mm * first.columns)
 
 
 def _refuse_kind(part: Sequence[SliceHeader]) -> None:
@@ -150,9 +152,12 @@ def _refuse_kind(part: Sequence[SliceHeader]) -> None:
         raise SeriesError("It is a secondary capture or a secondary reformat.")
     if _is_projection(first):
         raise SeriesError("It is a projection or a reformat, not a reconstruction.")
+
+
+def _refuse_other_planes(part: Sequence[SliceHeader]) -> None:
     normal = mean_orientation(part)[2]
     if abs(float(normal[2])) < AXIAL_COSINE:
-        raise SeriesError(f"It is not axial ({_plane(first)}).")
+        raise SeriesError(f"It is not axial ({_plane(part[0])}).")
 
 
 def _is_localizer(header: SliceHeader) -> bool:
@@ -209,7 +214,7 @@ def _between(own: np.ndarray[tuple[int], np.dtype[np.float64]], theirs: object) 
     return bool((inside & (nearest > 0.1 * usual)).any())
 
 
-def _describe(part: Sequence[SliceHeader]) -> SeriesEntry:
+def _describe(part: Sequence[SliceHeader], rules: ScanRules) -> SeriesEntry:
     first = part[0]
     spacing = first.pixel_spacing_mm
     return SeriesEntry(
@@ -221,7 +226,7 @@ def _describe(part: Sequence[SliceHeader]) -> SeriesEntry:
         slice_spacing_mm=None,
         coverage_mm=None,
         plane=_plane(first),
-        kernel=kernel_kind(first.kernel),
+        kernel=rules.kernel_kind(first.kernel) or kernel_kind(first.kernel),
         contrast=_contrast(first),
         kept=False,
         reason="",
@@ -260,50 +265,55 @@ def _contrast(header: SliceHeader) -> bool | None:
     return True if _WITH_CONTRAST.search(header.description) else None
 
 
-def _preference(candidate: Candidate, longest_mm: float) -> tuple[object, ...]:
-    """Smaller is better. Contrast first, since without it there is nothing of the embolism to see."""
+def _preference(candidate: Candidate, longest_mm: float, rules: ScanRules) -> tuple[object, ...]:
+    """Smaller is better."""
     entry, stack, first = candidate.entry, candidate.stack, candidate.first
     number = 1 << 31 if first.series_number is None else first.series_number
     order = (number, entry.series, first.acquisition or 0, -entry.slices, str(first.position_mm))
     if stack is None:
         return (1, -entry.slices, *order)
-    return (0, *_merit_ranks(candidate, longest_mm), *order)
+    return (0, *_merit_ranks(candidate, longest_mm, rules), *order)
 
 
-def _merit_ranks(candidate: Candidate, longest_mm: float) -> tuple[float, ...]:
-    """One number for each of `_REASONS`, in their order; smaller is better."""
+def _merit_ranks(candidate: Candidate, longest_mm: float, rules: ScanRules) -> tuple[float, ...]:
+    """One number for each merit, in the rules' order; smaller is better."""
     entry, derived = candidate.entry, "DERIVED" in candidate.first.image_type
     assert entry.slice_spacing_mm is not None
     assert entry.coverage_mm is not None
     short = entry.coverage_mm < SAME_COVERAGE_SHARE * longest_mm
-    return (
-        {True: 0, None: 1, False: 2}[entry.contrast],
-        float(entry.slice_spacing_mm > THIN_MM),
-        {"soft": 0, "unknown": 1, "sharp": 2}[entry.kernel],
-        float(derived),
-        -entry.coverage_mm if short else -longest_mm,
-        entry.slice_spacing_mm,
-        min(entry.pixel_spacing_mm or (0.0, 0.0)),
-    )
+    ranks: dict[Merit, float] = {
+        "description": rules.rank_of_description(candidate.first.description),
+        "contrast": {True: 0, None: 1, False: 2}[entry.contrast],
+        "thin": float(entry.slice_spacing_mm > rules.thin_mm),
+        "kernel": {"soft": 0, "unknown": 1, "sharp": 2}[entry.kernel],
+        "original": float(derived),
+        "coverage": -entry.coverage_mm if short else -longest_mm,
+        "spacing": entry.slice_spacing_mm,
+        "pixels": min(entry.pixel_spacing_mm or (0.0, 0.0)),
+    }
+    return tuple(ranks[merit] for merit in rules.prefer)
 
 
-_REASONS = (
-    "shows contrast, or more surely",
-    f"has slices of at most {THIN_MM:g} mm",
-    "has a softer kernel",
-    "is original, not derived",
-    "covers more",
-    "has thinner slices",
-    "has smaller pixels",
-)
+_REASONS: dict[Merit, str] = {
+    "description": "has a description that the site's rules prefer",
+    "contrast": "shows contrast, or more surely",
+    "thin": "has slices of at most {thin_mm:g} mm",
+    "kernel": "has a softer kernel",
+    "original": "is original, not derived",
+    "coverage": "covers more",
+    "spacing": "has thinner slices",
+    "pixels": "has smaller pixels",
+}
 
 
-def _why_not(other: Candidate, best: Candidate, longest_mm: float) -> str:
+def _why_not(other: Candidate, best: Candidate, longest_mm: float, rules: ScanRules) -> str:
     if other.refusal is not None:
         return other.entry.reason
-    ranks = [_merit_ranks(candidate, longest_mm) for candidate in (other, best)]
-    reasons = (reason for reason, mine, theirs in zip(_REASONS, *ranks, strict=True) if mine != theirs)
-    return f"usable, but the kept series {next(reasons, 'comes first by its number')}"
+    ranks = [_merit_ranks(candidate, longest_mm, rules) for candidate in (other, best)]
+    differ = (merit for merit, mine, theirs in zip(rules.prefer, *ranks, strict=True) if mine != theirs)
+    merit = next(differ, None)
+    reason = _REASONS[merit].format(thin_mm=rules.thin_mm) if merit else "comes first by its number"
+    return f"usable, but the kept series {reason}"
 
 
 def _merits(entry: SeriesEntry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pefuse.ct.headers import NATIVE_LITTLE_ENDIAN, SliceHeader
+from pefuse.ct.slices import NATIVE_LITTLE_ENDIAN, SliceHeader
 from pefuse.errors import PlausibilityError, ScanReadError
 
 __all__ = ["check_slices"]
@@ -56,7 +56,10 @@ def _outside(value: float | None, limits: tuple[float, float]) -> bool:
 
 
 _READABLE: tuple[tuple[Callable[[SliceHeader], bool], str], ...] = (
-    (lambda header: header.frames != 1, "Several frames in one file, which is not read yet,"),
+    (
+        lambda header: header.frames != 1 and header.frame is None,
+        "Several frames in one file that does not place each of them",
+    ),
     (lambda header: header.pixels is None, "The pixel data are missing"),
     (lambda header: min(header.rows, header.columns) < 1, "Rows or Columns are missing"),
     (lambda header: max(header.rows, header.columns) > MAX_SIDE_VOXELS, "More than 4096 rows or columns"),

@@ -6,7 +6,7 @@ The result is that of `read_scan` and `to_grid`, bit by bit, without the full vo
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy as np
 from pefuse.ct.axes import arrange
 from pefuse.ct.headers import quiet_pydicom
 from pefuse.ct.lungs import cut_to_lungs
-from pefuse.ct.pixels import HuReader
+from pefuse.ct.planes import PlaneReader
 from pefuse.ct.plausibility import ChestCheck
 from pefuse.ct.reports import SeriesReport
 from pefuse.ct.resample import GridPass, to_grid
+from pefuse.ct.rules import ScanRules
 from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
+from pefuse.ct.series import DEFAULT_RULES
+from pefuse.ct.unpacking import opened
 from pefuse.types import FieldOfView, Volume
 
 __all__ = ["GridScan", "read_planned_to_grid", "read_to_grid"]
@@ -35,19 +38,27 @@ class GridScan:
 
 
 def read_to_grid(
-    path: Path, *, grid: int = 128, field_of_view: FieldOfView = "whole", threads: int = 2
+    path: Path,
+    *,
+    grid: int = 128,
+    field_of_view: FieldOfView = "whole",
+    rules: ScanRules = DEFAULT_RULES,
+    threads: int = 2,
 ) -> GridScan:
     """Read a CT of the chest as `read_scan` does, and bring it to the grid as `to_grid` does.
 
     Args:
         grid: voxels along each side.
         field_of_view: the whole scan, as in the paper, or the lungs' box (`cut_to_lungs`).
+        rules: as for `read_scan`.
 
     Raises:
         ScanError: what lies there cannot become a right volume.
         UsageError: a grid outside 8 to 1024.
     """
-    return read_planned_to_grid(plan_scan(path), grid=grid, field_of_view=field_of_view, threads=threads)
+    with opened(path) as found:
+        plan = plan_scan(found, rules)
+        return read_planned_to_grid(plan, grid=grid, field_of_view=field_of_view, threads=threads)
 
 
 def read_planned_to_grid(
@@ -68,24 +79,22 @@ def read_planned_to_grid(
             original_shape=volume.hu.shape,
             original_spacing_mm=volume.spacing_mm,
         )
-    reader = HuReader(plan.stack.headers)
-    arrangement = arrange((len(plan.stack.headers), *reader.shape), plan.stack.affine)
+    reader = PlaneReader(plan.stack.headers, plan.stack.planes, plan.stack.shape)
+    arrangement = arrange((len(reader.planes), *reader.shape), plan.stack.affine)
     grid_pass, chest = GridPass(arrangement.shape, grid), ChestCheck(arrangement.shape)
 
     def take(index: int) -> None:
-        plane = np.empty(reader.shape, reader.dtype)
-        reader.read(index, plane)
-        z, upright = arrangement.turn_plane(index, plane)
+        z, upright = arrangement.turn_plane(index, reader.read(index))
         chest.add(z, upright)
         grid_pass.add(z, upright)
 
     with quiet_pydicom(), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(take, range(len(plan.stack.headers))))
-    chest.finish(arrangement.affine)
+        list(pool.map(take, range(len(reader.planes))))
+    warnings = chest.finish(arrangement.affine)
     z_mm, y_mm, x_mm = map(float, np.linalg.norm(arrangement.affine[:3, :3], axis=0))
     return GridScan(
         volume=grid_pass.finish(arrangement.affine),
-        report=replace(plan.report, repairs=(*plan.report.repairs, *reader.repairs)),
+        report=plan.read_with(reader.repairs, warnings),
         original_shape=arrangement.shape,
         original_spacing_mm=(z_mm, y_mm, x_mm),
     )

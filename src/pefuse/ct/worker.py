@@ -12,15 +12,19 @@ import numpy as np
 
 from pefuse.ct.prepared import voxel_checksum
 from pefuse.ct.records import Record, Refusal, write_record
+from pefuse.ct.rules import ScanRules
 from pefuse.ct.scan import ScanPlan, plan_scan
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
+from pefuse.ct.unpacking import opened
 from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
+from pefuse.machine import limit_memory
 from pefuse.storage import atomic_file, disk_error
 from pefuse.types import FieldOfView, Volume
 from pefuse.workers import serve
 
 __all__ = ["Task", "main", "prepare_study"]
 
+MEMORY_LIMIT_BYTES = 8 << 30  # the largest scan in float and its copies; a crafted one could ask for any amount
 _STEPS = {
     ScanReadError: "read",
     SeriesError: "series",
@@ -39,10 +43,12 @@ class Task:
     signature: str
     grid: int
     field_of_view: FieldOfView
+    rules: ScanRules
 
 
 def main() -> None:
     """Prepare each study that the parent sends; what there is to tell stands in its record."""
+    limit_memory(MEMORY_LIMIT_BYTES)
     serve(lambda: _done)
 
 
@@ -60,8 +66,9 @@ def prepare_study(task: Task) -> Record:
     path = Path(task.scan)
     plan = ScanPlan.nothing(path)
     try:
-        plan = plan_scan(path)
-        record = _ready(task, _read(plan, task))
+        with opened(path) as found:
+            plan = plan_scan(found, task.rules)
+            record = _ready(task, _read(plan, task))
     except StorageError:
         raise
     except ScanError as error:
@@ -90,6 +97,7 @@ def _ready(task: Task, scan: GridScan) -> Record:
         signature=task.signature,
         grid=task.grid,
         field_of_view=task.field_of_view,
+        rules=task.rules.fingerprint,
         status="ready",
         report=scan.report.as_json(),
         affine=tuple(prepared.affine.ravel().tolist()),
@@ -116,6 +124,7 @@ def _refused(task: Task, plan: ScanPlan, step: str, error: ScanError) -> Record:
         signature=task.signature,
         grid=task.grid,
         field_of_view=task.field_of_view,
+        rules=task.rules.fingerprint,
         status="refused",
         report=report,
         refusal=refusal,
