@@ -21,7 +21,7 @@ from pefuse.cli import learn
 from pefuse.cli.door import run
 from pefuse.cli.failure import explain_failure
 from pefuse.cli.output import print_json
-from pefuse.cli.progress import ProgressLines
+from pefuse.cli.progress import Pace, ProgressLines
 from pefuse.errors import CohortError
 from pefuse.models import ZOO
 
@@ -272,6 +272,17 @@ def test_progress_in_a_log_is_one_line_at_the_end_of_each_task(capsys: pytest.Ca
 
     assert captured.err.splitlines() == ["scans: 300 of 300"]
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "2 a second, 0:00:10 left"), (40, "4 s each, 0:01:20 left"), (0, "")]
+)
+def test_progress_tells_the_pace_and_what_is_left(monkeypatch, seconds, text):
+    """10 of 30 done since it began, then 20 are left."""
+    clock = iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr("pefuse.cli.progress.time.monotonic", lambda: next(clock))
+    pace = Pace(0)
+    assert pace.text(10, 30) == text
 
 
 def hear_ctrl_c() -> None:
