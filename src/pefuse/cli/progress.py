@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar for each task on a terminal, a line now and then elsewhere; how fast, and what is left."""
+"""Progress on stderr: a bar for each task on a terminal, elsewhere a line now and then; pace and time left."""
 
 from __future__ import annotations
 

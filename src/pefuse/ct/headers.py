@@ -118,6 +118,8 @@ def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> 
         intercept=number(dataset, "RescaleIntercept"),
         rescale_type=text(dataset, "RescaleType").upper(),
         padding=integer(dataset, "PixelPaddingValue"),
+        lossy=text(dataset, "LossyImageCompression") == "01",
+        images_in_acquisition=integer(dataset, "ImagesInAcquisition"),
         transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         pixels=pixels,
     )

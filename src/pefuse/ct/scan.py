@@ -42,7 +42,11 @@ class ScanPlan:
             GeometryError: one of them is forbidden.
         """
         check_allowed(repairs, self.rules.forbid_repairs)
-        return replace(self.report, repairs=(*self.report.repairs, *map(str, repairs)), warnings=warnings)
+        return replace(
+            self.report,
+            repairs=(*self.report.repairs, *map(str, repairs)),
+            warnings=(*self.report.warnings, *warnings),
+        )
 
     @classmethod
     def nothing(cls, path: Path) -> ScanPlan:
@@ -141,6 +145,7 @@ def _plan(path: Path, candidates: list[Candidate], others: Counter[str], rules: 
         entries=tuple(candidate.entry for candidate in candidates),
         other_files=dict(others),
         repairs=tuple(map(str, best.repairs)),
+        warnings=best.warnings,
     )
     refusal = _refusal(candidates) if best.refusal is not None else None
     return ScanPlan(path=path, report=report, stack=best.stack, refusal=refusal, rules=rules)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pefuse.ct.conventions import unusual_conventions
+from pefuse.ct.doubts import header_doubts
 from pefuse.ct.duplicates import split_acquisitions, without_duplicates
 from pefuse.ct.geometry import SliceStack, mean_orientation, positions_along_normal, stack_slices
 from pefuse.ct.plausibility import check_extent
@@ -47,6 +48,7 @@ class Candidate:
     entry: SeriesEntry
     stack: SliceStack | None
     repairs: tuple[Repair, ...]
+    warnings: tuple[str, ...]
     refusal: ScanError | None
     first: SliceHeader
 
@@ -132,9 +134,15 @@ def _judge(part: list[SliceHeader], parts: list[list[SliceHeader]], rules: ScanR
         check_extent(stack.extent_mm, stack.spacing_mm)
     except ScanError as refusal:
         return Candidate(
-            entry=replace(entry, reason=refusal.reason), stack=None, repairs=(), refusal=refusal, first=first
+            entry=replace(entry, reason=refusal.reason),
+            stack=None,
+            repairs=(),
+            warnings=(),
+            refusal=refusal,
+            first=first,
         )
-    return Candidate(entry=entry, stack=stack, repairs=repairs, refusal=None, first=first)
+    warnings = header_doubts(part)
+    return Candidate(entry=entry, stack=stack, repairs=repairs, warnings=warnings, refusal=None, first=first)
 
 
 def _refuse_kind(part: Sequence[SliceHeader]) -> None:

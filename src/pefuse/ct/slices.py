@@ -59,5 +59,7 @@ class SliceHeader:
     intercept: float | None
     rescale_type: str
     padding: int | None
+    lossy: bool
+    images_in_acquisition: int | None
     transfer_syntax: str
     pixels: PixelPlace | None

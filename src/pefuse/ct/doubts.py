@@ -1,0 +1,28 @@
+"""What the headers of a usable series give a person cause to look at; nothing is refused for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pefuse.ct.slices import SliceHeader
+
+__all__ = ["header_doubts"]
+
+
+def header_doubts(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
+    """Warnings on the slices of one volume."""
+    return (*_fewer_than_stated(headers), *_lossy(headers))
+
+
+def _fewer_than_stated(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
+    """An export that was cut off leaves a shorter scan that is regular in itself."""
+    stated = max((header.images_in_acquisition or 0 for header in headers), default=0)
+    one = len({header.acquisition for header in headers}) == 1
+    if not one or stated <= len(headers):
+        return ()
+    return (f"{len(headers)} images are here, but the scanner states {stated} for the acquisition",)
+
+
+def _lossy(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
+    lossy = sum(header.lossy for header in headers)
+    return (f"{lossy} slices were compressed with loss",) if lossy else ()
