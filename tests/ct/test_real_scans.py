@@ -10,6 +10,7 @@ import pytest
 import SimpleITK
 
 from pefuse.ct import read_scan, to_grid
+from pefuse.ct.plausibility import NO_CONTRAST
 from pefuse.errors import GeometryError, ScanError
 from pefuse.types import Volume
 
@@ -129,3 +130,8 @@ def test_a_tilted_head_with_uneven_gaps_is_refused_by_name(test_data):
 def test_one_slice_in_many_compressions_is_no_volume(test_data):
     with pytest.raises(ScanError, match="patient"):
         read_scan(test_data / "ct_transfer_syntaxes")
+
+
+def test_real_chests_without_contrast_are_warned_of(nrrd):
+    """Their blood has 35 to 60 HU, as seen in pictures and histograms of both."""
+    assert read_scan(nrrd)[1].warnings == (NO_CONTRAST,)

@@ -18,10 +18,12 @@ from collections.abc import Sequence
 
 import typer
 
+from pefuse.cli.checking import check
 from pefuse.cli.data import prepare, simulate
 from pefuse.cli.demo import demo
 from pefuse.cli.doctor import doctor
 from pefuse.cli.failure import Failure, explain_failure
+from pefuse.cli.importing import importing
 from pefuse.cli.learn import compare, fit
 from pefuse.cli.options import DebugState
 from pefuse.cli.results import report
@@ -34,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, simulate, prepare, compare, fit, report, doctor):
+for verb in (demo, simulate, check, prepare, compare, fit, report, doctor):
     app.command()(verb)
+app.add_typer(importing, name="import")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,143 @@
+"""The page of `pefuse check`: one offline HTML file, written row by row so that memory does not grow with it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from pefuse.audit.row import GROUPS, Row
+from pefuse.audit.thumbnails import WINDOWS_HU, Thumbnail
+from pefuse.audit.worry import KINDS, WORRYING
+from pefuse.report.wording import counted, without_paths
+from pefuse.storage import atomic_file
+
+__all__ = ["PageHead", "Refusals", "write_page"]
+
+_MOST_REASONS = 5  # of one step; the rest is counted together
+_OF_SEVERAL = "The largest: "  # what ct/scan.py says before the reason where a study has several series
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusals:
+    """What one step put in quarantine: how many, and by which reasons, the commonest first."""
+
+    step: str
+    count: int
+    reasons: tuple[tuple[str, int], ...]
+    others: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageHead:
+    """What the page says before its rows."""
+
+    cohort: str
+    simulated: bool
+    groups: tuple[tuple[str, int], ...]
+    refusals: tuple[Refusals, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, cohort: str, simulated: bool) -> PageHead:
+        """Count the rows; `cohort` is its name."""
+        groups = Counter(row.group for row in rows)
+        return cls(
+            cohort=cohort,
+            simulated=simulated,
+            groups=tuple((group, groups[group]) for group in GROUPS),
+            refusals=_refusals(rows),
+        )
+
+    @property
+    def studies(self) -> int:
+        return sum(count for _, count in self.groups)
+
+
+def write_page(path: Path, *, head: PageHead, rows: Iterable[tuple[Row, Sequence[Thumbnail]]]) -> None:
+    """Write the page, whole or not at all; each row is asked for when its turn comes.
+
+    Args:
+        rows: studies in the page's order, each with its pictures (none where it has no volume).
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    script = (files("pefuse.audit") / "templates" / "check.js").read_text(encoding="utf-8")
+    stream = (
+        _environment()
+        .get_template("check.html")
+        .stream(
+            head=head,
+            rows=rows,
+            windows=WINDOWS_HU,
+            kinds=KINDS.values(),
+            worrying=WORRYING,
+            script=Markup(script),  # ours
+            script_hash=Markup(_script_hash(script)),
+        )
+    )
+    stream.enable_buffering(50)  # pieces of text a write
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        stream.dump(file, encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    """Templates of this layer, and the report's, whose style the page shares."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("pefuse.audit", "templates"), jinja2.PackageLoader("pefuse.report", "templates")]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_without_paths,
+    )
+    environment.filters |= {"jpeg_uri": _jpeg_uri}
+    environment.globals |= {"counted": counted}
+    return environment
+
+
+def _refusals(rows: Sequence[Row]) -> tuple[Refusals, ...]:
+    refused = [row.study for row in rows if row.group == "quarantined"]
+    steps = Counter(study.step for study in refused)
+    return tuple(
+        _refusals_of(step, count, Counter(_in_general(study.reason) for study in refused if study.step == step))
+        for step, count in steps.most_common()
+    )
+
+
+def _refusals_of(step: str, count: int, reasons: Counter[str]) -> Refusals:
+    shown = tuple(reasons.most_common(_MOST_REASONS))
+    return Refusals(step=step, count=count, reasons=shown, others=count - sum(number for _, number in shown))
+
+
+def _in_general(reason: str) -> str:
+    """A reason without its numbers and how many series there were: the same ones are counted together."""
+    return _NUMBER.sub("…", reason.rpartition(_OF_SEVERAL)[2])
+
+
+def _script_hash(script: str) -> str:
+    """For the page's security policy: no other script runs, whatever a text may hold."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _jpeg_uri(picture: bytes) -> Markup:
+    return Markup("data:image/jpeg;base64," + base64.b64encode(picture).decode())
+
+
+def _without_paths(value: Any) -> Any:
+    """Every text that reaches the page loses absolute paths; pictures and our own script stay as they are."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return without_paths(value)
