@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pefuse.errors import ScanReadError
-from pefuse.storage import disk_error
 
 __all__ = ["find_files", "is_file_list", "listed_names", "scan_files"]
 
@@ -55,13 +54,12 @@ def listed_names(path: Path) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
-        raise disk_error(error) or ScanReadError("The list of the study's files cannot be read.") from error
+        raise ScanReadError("The list of the study's files cannot be read.") from error
     names = dict.fromkeys(line.removesuffix("\r") for line in text.split("\n"))  # no other character ends a path
     return [name for name in names if name.strip() and not _is_never_opened(os.path.basename(name))]
 
 
 def _listed_files(path: Path) -> list[Path]:
-    # A name with a NUL, which no file has, counts as gone.
     files = [path.parent / name for name in listed_names(path)]
     if not files:
         raise ScanReadError("The list of the study's files names none.", remedy="Make the list again.")

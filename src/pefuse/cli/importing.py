@@ -1,0 +1,113 @@
+"""The verb `import`: what a hospital has, made into a cohort folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pefuse.cli.options import Debug, Json
+from pefuse.cli.output import print_json, print_lines
+from pefuse.cli.progress import show_progress
+from pefuse.errors import UsageError
+
+if TYPE_CHECKING:  # too slow for the door
+    from pefuse.cohort.importers import DicomImport
+
+__all__ = ["importing"]
+
+LIST_SUFFIXES = (".txt", ".files")
+
+importing = typer.Typer(help="Make a cohort folder from what a hospital has.")
+
+
+@importing.callback()
+def _group() -> None:
+    """Make a cohort folder from what a hospital has: DICOM scans in any order, joined to a table of studies."""
+
+
+@importing.command()
+def dicom(
+    tree: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TREE",
+            help="The files: a folder, a list of paths (.txt), or an archive (.zip, .tar.gz …).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    studies: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="CSV, one row a study, with a key to find its scan by.", show_default=False
+        ),
+    ],
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The record, to be copied in: CSV or parquet.")
+    ] = None,
+    codes: Annotated[Path | None, typer.Option(metavar="FILE", help="What local codes mean: CSV.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes that read headers; all allowed cores if not given.", min=1)
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the scans of a table's studies among any DICOM files; list what did not match."""
+    from pefuse.cohort.importers import check_import, import_dicom, import_source, read_studies_table
+    from pefuse.ct.index import index_files
+
+    _check_tree(tree, out)
+    table = read_studies_table(studies)
+    source = import_source(tree)
+    check_import(out, source=source, events=events, codes=codes)
+    files = _unpacked(tree, out)
+    with show_progress() as progress:
+        index = index_files(files, out / "index.parquet", jobs=jobs, progress=progress)
+    root = files if files.is_dir() else files.parent
+    found = import_dicom(index, table, out, root=root, source=source, events=events, codes=codes)
+    if json:
+        print_json({"cohort": str(out), **asdict(found)})
+    else:
+        _print(found, out)
+
+
+def _check_tree(tree: Path, out: Path) -> None:
+    from pefuse.ct.unpacking import is_archive
+
+    if not tree.exists():
+        raise UsageError("There is nothing at TREE: check the path.")
+    if not (tree.is_dir() or is_archive(tree) or tree.suffix.lower() in LIST_SUFFIXES):
+        raise UsageError(
+            "TREE is a single file, but neither an archive nor a list of paths (.txt): name its folder."
+        )
+    if out.resolve().is_relative_to(tree.resolve()):
+        raise UsageError("OUT lies inside TREE, and would be taken for a part of it: name a folder elsewhere.")
+
+
+def _unpacked(tree: Path, out: Path) -> Path:
+    from pefuse.ct.unpacking import is_archive, unpack_once
+
+    if not is_archive(tree):
+        return tree
+    unpack_once(tree, out / "unpacked")
+    return out / "unpacked"
+
+
+def _print(found: DicomImport, out: Path) -> None:
+    print_lines(
+        f"{out}: {found.matched} of {found.matched + sum(found.rows_without_scan.values())} studies have a scan.",
+        f"Read: {found.files} files, {found.files_by_kind.get('CT', 0)} of them CT images; "
+        f"{found.dicom_studies} DICOM studies.",
+    )
+    for title, reasons in (
+        ("Rows without a scan", found.rows_without_scan),
+        ("DICOM studies without a row", found.studies_without_row),
+    ):
+        print_lines(f"{title}: {sum(reasons.values())}", *(f"  {count}  {why}" for why, count in reasons.items()))
+    if found.scans_on_another_day:
+        print_lines(f"Scans whose date is not that of index_time: {found.scans_on_another_day}. Check the keys.")
+    if found.rows_without_scan or found.studies_without_row:
+        print_lines(f"Which: {out / 'unmatched.csv'}")

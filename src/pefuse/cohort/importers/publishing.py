@@ -1,0 +1,84 @@
+"""Put an imported cohort in its place: made aside and checked, then moved, so that no half of one is ever seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pefuse.cohort.folder import load_cohort
+from pefuse.errors import CohortError
+from pefuse.storage import disk_error, make_folder
+
+__all__ = ["REPORT", "check_out", "published"]
+
+REPORT = "import_report.json"
+_PREFIX = ".partial-import-"
+_STUDIES = "studies.csv"
+_COHORT_FILES = ("cohort.yaml", _STUDIES, "studies.parquet", "events.csv", "events.parquet", "codes.csv",
+                 "features.csv", "scans")  # fmt: skip
+
+
+def check_out(out: Path, source: str) -> None:
+    """Refuse a folder that holds a cohort other than an earlier import from `source`.
+
+    Raises:
+        CohortError: it does.
+    """
+    if not any((out / name).exists() for name in _COHORT_FILES):
+        return
+    try:
+        earlier = json.loads((out / REPORT).read_text(encoding="utf-8"))["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = None
+    if earlier != source:
+        raise CohortError("The output folder holds another cohort: name a new one, or remove it first.")
+
+
+@contextmanager
+def published(out: Path) -> Iterator[Path]:
+    """Yield an empty folder to write a cohort to, which replaces the one in `out` when the block ends well.
+
+    A cohort.yaml that is there already stays: the user may have changed it.
+
+    Raises:
+        CohortError: what was written is no cohort.
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    make_folder(out)
+    for leftover in out.glob(f"{_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(dir=out, prefix=_PREFIX))
+    try:
+        yield aside
+        if (out / "cohort.yaml").exists():
+            shutil.copyfile(out / "cohort.yaml", aside / "cohort.yaml")
+        load_cohort(aside)
+        _move(aside, out)
+    except OSError as error:
+        mended = disk_error(error)
+        if mended is None:
+            raise
+        raise mended from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move(aside: Path, out: Path) -> None:
+    """First the report, which says whose folder it is; studies.csv last: without it there is no cohort."""
+    (out / _STUDIES).unlink(missing_ok=True)
+    names = sorted(path.name for path in aside.iterdir())
+    names.sort(key=lambda name: (name != REPORT, name == _STUDIES))
+    old = aside / ".replaced"
+    old.mkdir()
+    for name in _COHORT_FILES:
+        if (out / name).exists() and name not in names:
+            os.replace(out / name, old / name)
+    for name in names:
+        if (out / name).is_dir():
+            os.replace(out / name, old / name)
+        os.replace(aside / name, out / name)

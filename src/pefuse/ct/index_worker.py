@@ -1,0 +1,100 @@
+"""The process that reads headers for the index: a few identifying elements of each file, as plain text.
+
+A process of its own, with a limit on its memory: a file that makes the parser crash or hang costs that file alone.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydicom import FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+
+from pefuse.ct.headers import quiet_pydicom
+from pefuse.ct.values import text
+from pefuse.workers import Answer, serve
+
+__all__ = ["CT_KIND", "HEADER_COLUMNS", "UNREADABLE_FILE", "describe", "main"]
+
+HEADER_COLUMNS = {  # of the index, and the DICOM elements that they are
+    "study_uid": "StudyInstanceUID",
+    "series_uid": "SeriesInstanceUID",
+    "patient_id": "PatientID",
+    "accession_number": "AccessionNumber",
+    "study_date": "StudyDate",
+    "study_time": "StudyTime",
+    "modality": "Modality",
+}
+CT_KIND = "CT"
+UNREADABLE_FILE = "a file that could not be read"
+
+_CT_CLASSES = {CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage}
+_LAST_TAG = Tag(0x0020, 0x000E)  # SeriesInstanceUID: all that is wanted stands at or before it
+_LONGEST_VALUE = 128  # an identifier has 64 characters at most (PS3.5 6.2); a crafted one may have any number
+_MEMORY_BYTES = 1 << 30  # beyond what the process has when it begins; a header has some kB, deflated ones more
+_BUFFER_BYTES = 4096  # the elements wanted stand near the file's beginning
+
+
+def main() -> None:
+    """Describe the files that the parent names, a list of paths at a time."""
+    serve(_begin)
+
+
+def _begin() -> Any:
+    most = psutil.Process().memory_info().vms + _MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    return _described
+
+
+def _described(paths: Sequence[str]) -> Answer:
+    with quiet_pydicom():
+        return {"files": [describe(Path(path)) for path in paths]}
+
+
+def describe(path: Path) -> list[str]:
+    """What a file is, in words, then its values of `HEADER_COLUMNS`, "" where there is none."""
+    nothing = [""] * len(HEADER_COLUMNS)
+    if "\n" in str(path) or "\r" in str(path):
+        return ["a file with a line break in its name", *nothing]  # no list of paths can hold it
+    try:
+        with path.open("rb", buffering=_BUFFER_BYTES) as file:
+            if file.read(132)[128:] != b"DICM":
+                return ["not DICOM", *nothing]
+            file.seek(0)
+            dataset = read_partial(file, stop_when=_is_beyond)
+            return [_kind(dataset), *(_value(dataset, keyword) for keyword in HEADER_COLUMNS.values())]
+    except InvalidDicomError:
+        return ["not DICOM", *nothing]
+    except OSError:
+        return [UNREADABLE_FILE, *nothing]
+    # Broken files raise nearly anything from inside the parser, RecursionError and MemoryError among it.
+    except Exception:
+        return ["unreadable DICOM", *nothing]
+
+
+def _is_beyond(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return bool(tag > _LAST_TAG)
+
+
+def _kind(dataset: FileDataset) -> str:
+    if text(dataset, "SOPClassUID") in _CT_CLASSES:
+        return CT_KIND
+    if not {"SOPClassUID", "Modality"} & set(dataset.dir()):
+        return "DICOM without a header, cut off perhaps"
+    modality = text(dataset, "Modality").upper()
+    if modality == "CT":
+        return "DICOM of modality CT, but no CT image"
+    plain = modality.isascii() and modality.isalnum() and len(modality) <= 16
+    return f"DICOM of modality {modality if plain else 'unknown'}"
+
+
+def _value(dataset: FileDataset, keyword: str) -> str:
+    value = text(dataset, keyword)
+    return value if len(value) <= _LONGEST_VALUE else ""
