@@ -1,4 +1,4 @@
-"""Archives: honest ones are unpacked and removed again, those made to do harm are refused and leave nothing outside."""
+"""Archives: honest ones are unpacked and removed again, those made to do harm are refused and do none."""
 
 from __future__ import annotations
 

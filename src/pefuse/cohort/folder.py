@@ -19,7 +19,7 @@ from pefuse.errors import CohortError
 from pefuse.types import Cohort
 from pefuse.vocabulary import CODE_KINDS, concepts
 
-__all__ = ["load_cohort"]
+__all__ = ["load_cohort", "read_csv_as_text"]
 
 CODE_COLUMNS = ("code", "concept", "kind", "unit", "description")
 ABOUT = ("name", "horizon_days", "simulated", "source", "units", "licence")  # others are the user's own
@@ -81,7 +81,7 @@ def _studies_table(folder: Path) -> pd.DataFrame:
     paths = _only_one(folder, "studies.csv", "studies.parquet")
     if paths is None:
         raise CohortError("The cohort folder has no studies.csv (or studies.parquet): it needs one row a CTPA.")
-    return _read_csv(paths) if paths.suffix == ".csv" else _read_parquet(paths)
+    return read_csv_as_text(paths) if paths.suffix == ".csv" else _read_parquet(paths)
 
 
 def _only_one(folder: Path, *names: str) -> Path | None:
@@ -91,7 +91,7 @@ def _only_one(folder: Path, *names: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_csv_as_text(path: Path) -> pd.DataFrame:
     """All cells as text, "" where empty; the byte order mark of Excel is dropped."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
@@ -196,7 +196,7 @@ def _codes(path: Path) -> pd.DataFrame:
     """`codes.csv`; only `code` is required, the other columns come back empty where they are not there."""
     if not path.exists():
         return pd.DataFrame(columns=list(CODE_COLUMNS), dtype=str)
-    frame = _read_csv(path)
+    frame = read_csv_as_text(path)
     if "code" not in frame.columns:
         raise CohortError(f"codes.csv lacks the column code: it needs {', '.join(CODE_COLUMNS)}.")
     if frame["code"].duplicated().any():
@@ -227,7 +227,7 @@ def _features(folder: Path, study_ids: pd.Index) -> pd.DataFrame | None:
     path = folder / "features.csv"
     if not path.exists():
         return None
-    frame = _read_csv(path)
+    frame = read_csv_as_text(path)
     if "study_id" not in frame.columns:
         raise CohortError("features.csv lacks the column study_id: it needs one row a study.")
     frame = frame.set_index("study_id")

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pefuse.ct.repairs import Repair
 from pefuse.ct.slices import SliceHeader
 
-__all__ = ["unusual_conventions"]
+__all__ = ["unusual_conventions", "with_the_series_kernel"]
 
 
 def unusual_conventions(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]:
     """The repairs that reading these slices implies, whatever their geometry."""
-    return (*_many_frames(headers), *_own_rescale(headers), *_no_frame_of_reference(headers), *_turned(headers))
+    return (
+        *_many_frames(headers),
+        *_own_rescale(headers),
+        *_no_frame_of_reference(headers),
+        *_no_kernel(headers),
+        *_turned(headers),
+    )
+
+
+def with_the_series_kernel(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
+    """The headers, where those without a kernel have that of their series, if it is the only one.
+
+    Otherwise a series whose last slices lost it would be read without them, as if it were whole.
+    """
+    kernels: dict[str, set[str]] = {}
+    for header in headers:
+        kernels.setdefault(header.series, set()).add(header.kernel)
+    return [
+        replace(header, kernel=only, kernel_stated=False)
+        if not header.kernel and len(others := kernels[header.series] - {""}) == 1 and (only := next(iter(others)))
+        else header
+        for header in headers
+    ]
 
 
 def _many_frames(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]:
@@ -33,6 +56,11 @@ def _no_frame_of_reference(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]
     without = sum(not header.frame_of_reference for header in headers)
     detail = f"missing in {without} slices"
     return (Repair(name="frame-of-reference", detail=detail),) if without else ()
+
+
+def _no_kernel(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]:
+    without = sum(not header.kernel_stated for header in headers)
+    return (Repair(name="kernel", detail=f"missing in {without} slices"),) if without else ()
 
 
 def _turned(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]:

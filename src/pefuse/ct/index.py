@@ -83,9 +83,8 @@ def index_files(
             parts.add(rows)
             progress("files", len(kept) + parts.added, len(found))
         kept = parts.finish(kept)
-    kept = kept.copy()
-    kept["path"] = kept["path"].map(os.fsdecode).astype(object)
-    return kept.sort_values("path", ignore_index=True)
+    names = pd.Series(list(map(os.fsdecode, kept["path"])), index=kept.index, dtype=object)  # need not be text
+    return kept.assign(path=names).sort_values("path", ignore_index=True)
 
 
 class _Parts:

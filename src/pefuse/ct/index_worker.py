@@ -5,7 +5,6 @@ A process of its own, with a limit on its memory: a file that makes the parser c
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedE
 
 from pefuse.ct.headers import quiet_pydicom
 from pefuse.ct.values import text
+from pefuse.machine import limit_memory
 from pefuse.workers import Answer, serve
 
 __all__ = ["CT_KIND", "HEADER_COLUMNS", "UNREADABLE_FILE", "describe", "main"]
@@ -48,8 +48,7 @@ def main() -> None:
 
 
 def _begin() -> Any:
-    most = psutil.Process().memory_info().vms + _MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    limit_memory(psutil.Process().memory_info().vms + _MEMORY_BYTES)
     return _described
 
 

@@ -22,6 +22,7 @@ REPAIRS = {
     "multi-frame": "the frames of an enhanced CT are read as slices",
     "rescale-per-slice": "a slope and intercept of its own is applied to each slice",
     "padding": "the scanner's filling outside its circle becomes air",
+    "kernel": "slices without ConvolutionKernel are taken as of the only one of their series",
     "frame-of-reference": "slices without FrameOfReferenceUID are taken as positions in one frame",
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pefuse.ct.axes import to_axes
+from pefuse.ct.continuity import ContinuityCheck
 from pefuse.ct.finding import is_file_list, scan_files
 from pefuse.ct.geometry import SliceStack
 from pefuse.ct.headers import read_headers
@@ -115,8 +116,16 @@ def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
         reader = PlaneReader(plan.stack.headers, plan.stack.planes, plan.stack.shape)
         volume = to_axes(read_planes(reader), plan.stack.affine)
         repairs = reader.repairs
+    _check_continuity(volume)
     warnings = check_chest(volume)
     return volume, plan.read_with(repairs, warnings)
+
+
+def _check_continuity(volume: Volume) -> None:
+    check = ContinuityCheck(volume.hu.shape)
+    for z, plane in enumerate(volume.hu):
+        check.add(z, plane)
+    check.finish()
 
 
 _CORRECT_PATH = "Correct the study's ct column."

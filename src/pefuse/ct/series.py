@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pefuse.ct.conventions import unusual_conventions
+from pefuse.ct.conventions import unusual_conventions, with_the_series_kernel
 from pefuse.ct.doubts import header_doubts
 from pefuse.ct.duplicates import split_acquisitions, without_duplicates
 from pefuse.ct.geometry import SliceStack, mean_orientation, positions_along_normal, stack_slices
@@ -76,7 +76,7 @@ def check_one_patient(headers: Sequence[SliceHeader]) -> None:
 
 def judge_series(headers: Sequence[SliceHeader], rules: ScanRules = DEFAULT_RULES) -> list[Candidate]:
     """All parts of all series, the one to use first and marked as kept, unless every one is refused."""
-    parts = _parts(headers)
+    parts = _parts(with_the_series_kernel(headers))
     candidates = [_judge(part, parts, rules) for part in parts]
     longest_mm = max((c.stack.extent_mm[0] for c in candidates if c.stack is not None), default=0.0)
     candidates.sort(key=lambda candidate: _preference(candidate, longest_mm, rules))

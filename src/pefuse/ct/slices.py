@@ -49,6 +49,7 @@ class SliceHeader:
     rows: int
     columns: int
     frames: int
+    kernel_stated: bool = True  # False: taken from the other slices of the series
     frame: int | None = None  # which of the file's, from 0; None: the file is this one slice
     samples: int
     photometric: str

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pefuse.ct.axes import arrange
+from pefuse.ct.continuity import ContinuityCheck
 from pefuse.ct.headers import quiet_pydicom
 from pefuse.ct.lungs import cut_to_lungs
 from pefuse.ct.planes import PlaneReader
@@ -81,15 +82,18 @@ def read_planned_to_grid(
         )
     reader = PlaneReader(plan.stack.headers, plan.stack.planes, plan.stack.shape)
     arrangement = arrange((len(reader.planes), *reader.shape), plan.stack.affine)
-    grid_pass, chest = GridPass(arrangement.shape, grid), ChestCheck(arrangement.shape)
+    grid_pass = GridPass(arrangement.shape, grid)
+    chest, continuity = ChestCheck(arrangement.shape), ContinuityCheck(arrangement.shape)
 
     def take(index: int) -> None:
         z, upright = arrangement.turn_plane(index, reader.read(index))
         chest.add(z, upright)
+        continuity.add(z, upright)
         grid_pass.add(z, upright)
 
     with quiet_pydicom(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(take, range(len(reader.planes))))
+    continuity.finish()
     warnings = chest.finish(arrangement.affine)
     z_mm, y_mm, x_mm = map(float, np.linalg.norm(arrangement.affine[:3, :3], axis=0))
     return GridScan(

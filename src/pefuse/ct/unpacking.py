@@ -40,7 +40,7 @@ class UnpackingLimits:
 
 
 ONE_STUDY = UnpackingLimits(entries=20_000, total_bytes=16 << 30)  # ten large CTs in one study
-WHOLE_TREE = UnpackingLimits(entries=2_000_000, total_bytes=4 << 40)  # thousands of studies; the disk is less
+WHOLE_TREE = UnpackingLimits(entries=1_000_000, total_bytes=4 << 40)  # thousands of studies; the disk is less
 MAX_RATIO = 50  # unpacked to packed: a CT gives 2 to 4, one that is mostly padding 20, a bomb 1,000 and more
 RATIO_FREE_BYTES = 256 << 20  # so much may unpack at any ratio: a small study of blank slices is no bomb
 MAX_READ_BYTES = 1 << 20  # at once: a header of a tar is read whole into memory, and may claim any length

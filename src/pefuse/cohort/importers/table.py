@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pefuse.cohort.folder import _read_csv
+from pefuse.cohort.folder import read_csv_as_text
 from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies, name_cases
 from pefuse.errors import CohortError
 
@@ -51,7 +51,7 @@ def read_studies_table(path: Path) -> StudiesTable:
     """
     if not path.is_file():
         raise CohortError("There is no such table of studies: check the path after --studies.")
-    raw = _read_csv(path)
+    raw = read_csv_as_text(path)
     _check_columns(raw)
     if "study_id" not in raw:
         raw.insert(0, "study_id", [f"S{number:05d}" for number in range(1, len(raw) + 1)])
