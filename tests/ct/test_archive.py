@@ -19,7 +19,7 @@ from pefuse.cli.door import run
 from pefuse.cohort import load_cohort
 from pefuse.ct import load_prepared, prepare, read_scan
 
-STUDIES = int(os.environ.get("PEFUSE_ARCHIVE_STUDIES", "20"))  # 200 in docs/results.md
+STUDIES = int(os.environ.get("PEFUSE_ARCHIVE_STUDIES", "12"))  # 200 in docs/results.md
 FAULTY_EVERY = 10
 GRID = 16
 

@@ -298,7 +298,7 @@ def test_no_damaged_file_gives_another_volume_without_a_word(monkeypatch):
     """An error that nobody foresaw and a hang of the worker count as failures too."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     first = int(os.environ.get("PEFUSE_FUZZ_FIRST_SEED", "0"))
-    count = int(os.environ.get("PEFUSE_FUZZ_MUTATIONS", "300"))
+    count = int(os.environ.get("PEFUSE_FUZZ_MUTATIONS", "120"))
     found = [(seed, outcome, Mutation.drawn(seed)) for seed, outcome, _ in outcomes(range(first, first + count))]
     counts = Counter(outcome for _, outcome, _ in found)
     bad = [
