@@ -75,8 +75,9 @@ def read_changed(paths, which, change):
             return None
 
 
-anything = settings(  # more: HYPOTHESIS_EXAMPLES=1000
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+EXAMPLES = int(os.environ.get("PEFUSE_HYPOTHESIS_EXAMPLES", "40"))
+anything = settings(
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
