@@ -29,15 +29,17 @@ def with_the_series_kernel(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
 
     Otherwise a series whose last slices lost it would be read without them, as if it were whole.
     """
-    kernels: dict[str, set[str]] = {}
+    stated: dict[str, set[str]] = {}
     for header in headers:
-        kernels.setdefault(header.series, set()).add(header.kernel)
-    return [
-        replace(header, kernel=only, kernel_stated=False)
-        if not header.kernel and len(others := kernels[header.series] - {""}) == 1 and (only := next(iter(others)))
-        else header
-        for header in headers
-    ]
+        if header.kernel:
+            stated.setdefault(header.series, set()).add(header.kernel)
+    return [_completed(header, stated.get(header.series, set())) for header in headers]
+
+
+def _completed(header: SliceHeader, kernels: set[str]) -> SliceHeader:
+    if header.kernel or len(kernels) != 1:
+        return header
+    return replace(header, kernel=next(iter(kernels)), kernel_stated=False)
 
 
 def _many_frames(headers: Sequence[SliceHeader]) -> tuple[Repair, ...]:
