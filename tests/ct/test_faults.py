@@ -111,12 +111,26 @@ def test_a_verdict_sees_what_lies_between_the_right_planes():
     assert verdict(hu, stretched(chest_truth().affine, 0, 0.5), [chest_truth()]) == "silently wrong"
 
 
+def stacked(folder):
+    """The slices one above another, in the order of their places."""
+    by_place = {}
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        by_place[float(dataset.ImagePositionPatient[2])] = dataset.pixel_array.astype(float) - 1024
+    return np.stack([by_place[place] for place in sorted(by_place)])
+
+
 def test_a_verdict_sees_a_shear_left_in(tmp_path):
     """A tilted series stacked as if it were upright, which is what it looks like without its positions."""
     truths = FAULTS["gantry-tilt-12"].write(tmp_path / "scan")
-    by_place = {}
-    for path in (tmp_path / "scan").iterdir():
-        dataset = pydicom.dcmread(path)
-        by_place[float(dataset.ImagePositionPatient[2])] = dataset.pixel_array.astype(float) - 1024
-    stacked = np.stack([by_place[place] for place in sorted(by_place)])
-    assert verdict(stacked, chest_truth().affine, truths) == "silently wrong"
+    assert verdict(stacked(tmp_path / "scan"), chest_truth().affine, truths) == "silently wrong"
+
+
+def test_a_verdict_sees_a_sheared_affine_whose_slices_lie_too_near(tmp_path):
+    """The shear is there, but planes lie 3 cos 12 = 2.93 mm apart: 2 mm are lost over half the body."""
+    truths = FAULTS["gantry-tilt-12"].write(tmp_path / "scan")
+    affine = chest_truth().affine.copy()
+    affine[:3, 1] = 6.0 * np.array([0, np.cos(np.radians(12)), -np.sin(np.radians(12))])
+    volume = stacked(tmp_path / "scan")
+    assert verdict(volume, affine, truths) == "right"
+    assert verdict(volume, stretched(affine, 0, np.cos(np.radians(12))), truths) == "silently wrong"

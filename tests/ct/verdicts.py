@@ -23,7 +23,7 @@ Verdict = Literal["right", "silently wrong"]
 
 MEDIAN_HU = 2.0  # a slope of 0.9 rounds by half of that; a shift of half a voxel moves the phantom by 4 HU or more
 WORST_HU = 30.0  # of 99 in 100 voxels: a truncated slope shows here
-INTERPOLATED_MEDIAN_HU = 6.0  # linear between planes 6 mm apart: the phantom's curvature allows 2 to 4
+INTERPOLATED_MEDIAN_HU = 2.5  # linear between planes 9.6 mm apart: the phantom's curvature allows 2
 EDGE_HU = 100.0  # where neighbours differ by more, any interpolation is far off
 LOWEST_HU = -1024.0  # lower values are filling: -1024 and -2000 both mean that nothing was measured
 BODY_HU = -950.0  # above it lies body or lung, whose texture shows a wrong place; air is alike everywhere

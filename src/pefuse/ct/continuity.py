@@ -16,7 +16,7 @@ from pefuse.errors import GeometryError
 
 __all__ = ["ContinuityCheck"]
 
-# Difference to the nearer neighbour over the neighbours' own. In chests, real and simulated, it is at most 0.7, and
+# Difference to the nearer neighbour over the neighbours' own. In chests, real and simulated, it is at most 0.7;
 # it tends to 1 where noise is all there is; one plane out of place had 7 and more (dev/LOG.md).
 MAX_RATIO = 1.5
 MIN_EXCESS_HU = 3.0  # of a mean over the plane: less is no fault that anyone would see
