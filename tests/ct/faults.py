@@ -665,6 +665,12 @@ def intercept_wrong_in_one_slice(folder: Path) -> list[Truth]:
     return contradictory(folder, setting(only(MIDDLE), RescaleIntercept="0"))
 
 
+@fault()
+def intercept_slightly_wrong_in_two_slices(folder: Path) -> list[Truth]:
+    """RescaleIntercept of -1004 in two slices, on values stored with -1024"""
+    return contradictory(folder, setting(lambda i: i in (MIDDLE, MIDDLE + 9), RescaleIntercept="-1004"))
+
+
 def _round_field_of_view(plane: NDArray[Any], filling: int) -> NDArray[Any]:
     """Fill what lies outside of the scanner's circle."""
     rows, columns = np.indices(plane.shape)

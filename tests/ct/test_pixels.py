@@ -72,6 +72,26 @@ def test_each_slice_has_its_own_slope_in_float(synthetic, tmp_path):
     assert np.abs(volume.hu - writer.hu).max() <= 0.375
 
 
+@pytest.mark.parametrize(("few", "refused"), [(1, True), (4, True), (5, False), (40, False)])
+def test_a_few_slices_in_a_scale_of_their_own_are_refused(synthetic, tmp_path, few, refused):
+    """A changed digit of an intercept looks like this, and 40 HU more in a slice cannot be seen in its pixels."""
+
+    def edit(i, dataset):
+        if i < few:
+            dataset.RescaleIntercept = -1064 if few < 40 else -1024 - i
+            dataset.PixelData = (np.frombuffer(dataset.PixelData, "<u2") + (40 if few < 40 else i)).tobytes()
+
+    writer = synthetic.SeriesWriter(edit=edit)
+    folder = writer.write(tmp_path / "scan")
+    if refused:
+        with pytest.raises(PlausibilityError, match=f"are 1 and -1024 but for {few} of 40 slices"):
+            read_scan(folder)
+    else:
+        volume, report = read_scan(folder)
+        np.testing.assert_array_equal(volume.hu, writer.hu)
+        assert any(repair.startswith("rescale-per-slice") for repair in report.repairs)
+
+
 def test_scanner_padding_becomes_air_and_is_recorded(synthetic, tmp_path):
     """-2000 below, or the largest number above: both fill the corners outside the scanner's circle."""
     for signed, padding in [(True, -2000), (False, 65535)]:
@@ -164,6 +184,20 @@ def test_truncated_compressed_data_are_refused(synthetic, tmp_path):
     victim = sorted(folder.iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:-500])
     with pytest.raises(ScanReadError, match="Truncated pixel data in 1 of 40"):
+        read_scan(folder)
+
+
+def test_a_decoder_that_panics_is_a_slice_that_cannot_be_decoded(synthetic, tmp_path):
+    """RLE whose second segment begins before the first: the decoder's own error is no Exception of Python."""
+    from pydicom.uid import RLELossless
+
+    folder = synthetic.SeriesWriter(edit=lambda i, dataset: dataset.compress(RLELossless)).write(tmp_path / "scan")
+    victim = sorted(folder.iterdir())[0]
+    content = bytearray(victim.read_bytes())
+    header = content.index((2).to_bytes(4, "little") + (64).to_bytes(4, "little"))
+    content[header + 8 : header + 12] = (1).to_bytes(4, "little")
+    victim.write_bytes(content)
+    with pytest.raises(ScanReadError, match="cannot be decoded"):
         read_scan(folder)
 
 

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from pefuse.ct import read_scan
-from pefuse.ct.series import kernel_kind
-from pefuse.errors import ScanError, ScanReadError, SeriesError
+from pefuse.ct import read_scan, read_to_grid, to_grid
+from pefuse.ct.kinds import kernel_kind
+from pefuse.errors import GeometryError, ScanError, ScanReadError, SeriesError
 
 
 @pytest.fixture
@@ -115,6 +115,37 @@ def test_a_usable_series_is_taken_though_a_better_one_is_broken(synthetic, study
     assert report.chosen is not None
     assert report.chosen.kernel == "sharp"
     assert "one gap" in report.entries[1].reason
+
+
+def out_of_place(i, dataset):
+    """Slice 20's pixels are air: it does not belong between its neighbours."""
+    if i == 20:
+        dataset.PixelData = np.full(64 * 64, 24, "<u2").tobytes()
+
+
+def test_a_series_whose_pixels_are_wrong_gives_way_to_the_next(synthetic, study):
+    study("broken", edit=out_of_place, number=1)
+    good = synthetic.SeriesWriter(hu=synthetic.chest_hu(seed=3))
+    folder = study("whole", kernel="Br64", number=2, hu=good.hu)
+    volume, report = read_scan(folder)
+    np.testing.assert_array_equal(volume.hu, good.hu)
+    kept, refused = report.entries
+    assert (kept.kept, kept.kernel) == (True, "sharp")
+    assert (refused.kept, refused.kernel) == (False, "soft")
+    assert "do not fit" in refused.reason
+    assert report.warnings == (f"A series that came before the kept one was refused: {refused.reason}",)
+    on_grid = read_to_grid(folder, grid=24)
+    np.testing.assert_array_equal(on_grid.volume.hu, to_grid(volume, grid=24).hu)
+    assert on_grid.report == report
+
+
+def test_where_the_pixels_of_all_series_are_wrong_the_first_ones_reason_is_told(study):
+    study("a", edit=out_of_place, number=1)
+    study("b", edit=out_of_place, number=2)
+    study("scout", edit=with_type("ORIGINAL", "PRIMARY", "LOCALIZER"), number=3)
+    folder = study("gap", skip=(20,), number=4)
+    with pytest.raises(GeometryError, match=r"None of 4 series is usable. The preferred: .* do not fit"):
+        read_scan(folder)
 
 
 def test_two_patients_are_refused(study, synthetic):

@@ -71,7 +71,9 @@ def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -
     """
     try:
         stored = _read_native(header, into) if _is_native(header) else _decode(header)
-    except Exception as error:  # codecs raise nearly anything; what they say may hold a path
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # codecs raise anything, Rust's panics too; the text may hold a path
         raise ScanReadError(
             f"The pixels of a slice cannot be decoded ({type(error).__name__}).",
             remedy="Export the series again, uncompressed if its compression is unusual.",

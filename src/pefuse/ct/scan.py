@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pefuse.ct.axes import to_axes
+from pefuse.ct.candidates import Candidate, ranked
 from pefuse.ct.continuity import ContinuityCheck
 from pefuse.ct.finding import is_file_list, scan_files
 from pefuse.ct.geometry import SliceStack
@@ -17,24 +20,36 @@ from pefuse.ct.plausibility import check_chest, check_extent, check_slice_count
 from pefuse.ct.repairs import Repair, check_allowed
 from pefuse.ct.reports import SeriesReport
 from pefuse.ct.rules import ScanRules
-from pefuse.ct.series import DEFAULT_RULES, Candidate, check_one_patient, judge_series
+from pefuse.ct.series import DEFAULT_RULES, check_one_patient, judge_series
 from pefuse.ct.slices import SliceHeader
 from pefuse.ct.unpacking import opened
 from pefuse.errors import ScanError, ScanReadError, SeriesError
 from pefuse.types import Volume
 
-__all__ = ["ScanPlan", "plan_scan", "read_planned", "read_scan"]
+__all__ = ["ScanPlan", "plan_scan", "read_best", "read_best_or_raise", "read_planned", "read_scan"]
+
+Scan = TypeVar("Scan")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanPlan:
-    """What will be read, decided from headers alone; `refusal` says why nothing will be."""
+    """What will be read, decided from headers alone; `refusal` says why nothing will be.
+
+    Of an image file there are no `candidates`; of DICOM they stand in their order, the one to read first.
+    `set_aside` has the reasons of those that seemed usable until their pixels were read.
+    """
 
     path: Path
     report: SeriesReport
-    stack: SliceStack | None = None
+    candidates: tuple[Candidate, ...] = ()
     refusal: ScanError | None = None
     rules: ScanRules = DEFAULT_RULES
+    set_aside: tuple[ScanError, ...] = ()
+
+    @property
+    def stack(self) -> SliceStack | None:
+        """The slices to read; None where there are none, or an image file."""
+        return self.candidates[0].stack if self.candidates else None
 
     def read_with(self, repairs: tuple[Repair, ...], warnings: tuple[str, ...]) -> SeriesReport:
         """The report once pixels are read, which may have needed `repairs` more and given cause for `warnings`.
@@ -48,6 +63,14 @@ class ScanPlan:
             repairs=(*self.report.repairs, *map(str, repairs)),
             warnings=(*self.report.warnings, *warnings),
         )
+
+    def without_the_first(self, refusal: ScanError) -> ScanPlan:
+        """The plan once the first series' pixels turned out unusable: to read the next usable one, if any."""
+        if not self.candidates:
+            return replace(self, refusal=refusal)
+        first, *others = self.candidates
+        candidates = ranked([first.refused(refusal), *others], self.rules)
+        return _plan(self.path, candidates, self.report.other_files, self.rules, (*self.set_aside, refusal))
 
     @classmethod
     def nothing(cls, path: Path) -> ScanPlan:
@@ -71,7 +94,7 @@ def read_scan(path: Path, *, rules: ScanRules = DEFAULT_RULES) -> tuple[Volume, 
         ScanError: what lies there cannot become a right volume; one of its kinds, with the reason.
     """
     with opened(path) as found:
-        return read_planned(plan_scan(found, rules))
+        return read_best_or_raise(plan_scan(found, rules), read_planned)
 
 
 def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
@@ -98,14 +121,39 @@ def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
     return _plan(path, judge_series(headers, rules), others, rules)
 
 
+def read_best(plan: ScanPlan, read: Callable[[ScanPlan], Scan]) -> tuple[Scan | None, ScanPlan]:
+    """Read the plan's first series; where its pixels are refused, the next usable one.
+
+    Returns:
+        What was read and the plan by which it was; None where nothing could be: the plan's `refusal` says why.
+    """
+    while plan.refusal is None:
+        try:
+            return read(plan), plan
+        except ScanError as refusal:
+            plan = plan.without_the_first(refusal)
+    return None, plan
+
+
+def read_best_or_raise(plan: ScanPlan, read: Callable[[ScanPlan], Scan]) -> Scan:
+    """As `read_best`.
+
+    Raises:
+        ScanError: nothing could be read.
+    """
+    scan, plan = read_best(plan, read)
+    if plan.refusal is not None:
+        raise plan.refusal
+    assert scan is not None
+    return scan
+
+
 def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
     """Read the pixels of a plan and check that they are a chest in HU.
 
     Raises:
-        ScanError: the plan's refusal, or what is wrong with the pixels.
+        ScanError: what is wrong with the pixels.
     """
-    if plan.refusal is not None:
-        raise plan.refusal
     if plan.stack is None:
         volume = read_image_file(plan.path)
         check_slice_count(volume.hu.shape[0])
@@ -147,24 +195,39 @@ def _refused(path: Path, refusal: ScanError, others: Counter[str] | None = None)
     )
 
 
-def _plan(path: Path, candidates: list[Candidate], others: Counter[str], rules: ScanRules) -> ScanPlan:
+def _plan(
+    path: Path,
+    candidates: list[Candidate],
+    others: Mapping[str, int],
+    rules: ScanRules,
+    set_aside: tuple[ScanError, ...] = (),
+) -> ScanPlan:
     best = candidates[0]
+    refused_before = (f"A series that came before the kept one was refused: {error.reason}" for error in set_aside)
     report = SeriesReport(
         source="DICOM",
         entries=tuple(candidate.entry for candidate in candidates),
         other_files=dict(others),
         repairs=tuple(map(str, best.repairs)),
-        warnings=best.warnings,
+        warnings=() if best.refusal else (*best.warnings, *refused_before),
     )
-    refusal = _refusal(candidates) if best.refusal is not None else None
-    return ScanPlan(path=path, report=report, stack=best.stack, refusal=refusal, rules=rules)
+    return ScanPlan(
+        path=path,
+        report=report,
+        candidates=tuple(candidates),
+        refusal=_refusal(candidates, set_aside) if best.refusal else None,
+        rules=rules,
+        set_aside=set_aside,
+    )
 
 
-def _refusal(candidates: list[Candidate]) -> ScanError:
-    """The reason of the largest refused series that is not refused for its kind alone, else of the largest."""
-    best = next((c for c in candidates if not isinstance(c.refusal, SeriesError)), candidates[0])
-    assert best.refusal is not None
+def _refusal(candidates: list[Candidate], set_aside: tuple[ScanError, ...]) -> ScanError:
+    """The reason of the series that came first by its headers, else of the largest not refused for its kind."""
+    refusals = [candidate.refusal for candidate in candidates if candidate.refusal is not None]
+    telling = (refusal for refusal in refusals if not isinstance(refusal, SeriesError))
+    chief = [*set_aside, *telling, *refusals][0]
     if len(candidates) == 1:
-        return best.refusal
-    reason = f"None of {len(candidates)} series is usable. The largest: {best.refusal.reason}"
-    return type(best.refusal)(reason, remedy=best.refusal.remedy)
+        return chief
+    which = "The preferred" if set_aside else "The largest"
+    reason = f"None of {len(candidates)} series is usable. {which}: {chief.reason}"
+    return type(chief)(reason, remedy=chief.remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pefuse.ct.slices import NATIVE_LITTLE_ENDIAN, SliceHeader
@@ -9,6 +10,7 @@ from pefuse.errors import PlausibilityError, ScanReadError
 
 __all__ = ["check_slices"]
 
+FEW_SHARE = 0.1  # of the slices: so few with a scale of their own are damage, no scanner's doing
 SLOPE_RANGE = (1e-3, 100.0)  # CT scanners write 1; packed floats of 16 bits need down to 0.03
 INTERCEPT_RANGE_HU = (-10_000.0, 10_000.0)  # extended HU scales start at -8192 or -10240 + 240
 MAX_SIDE_VOXELS = 4096
@@ -20,12 +22,25 @@ def check_slices(headers: Sequence[SliceHeader]) -> None:
 
     Raises:
         ScanReadError: multi-frame, colour, truncated or missing pixels.
-        PlausibilityError: rescale values missing, not finite or outside physical ranges.
+        PlausibilityError: rescale values missing, not finite, outside physical ranges, or others in a few slices.
     """
     for wrong, reason in _READABLE:
         _refuse(headers, wrong, reason, ScanReadError)
     for wrong, reason in _IN_HU:
         _refuse(headers, wrong, reason, PlausibilityError)
+    _refuse_a_few_scales(headers)
+
+
+def _refuse_a_few_scales(headers: Sequence[SliceHeader]) -> None:
+    """Refuse a series in one scale but for a few slices; where every slice has its own, the scanner chose them."""
+    scales = Counter((header.slope, header.intercept) for header in headers)
+    usual, count = scales.most_common(1)[0]
+    few = len(headers) - count
+    if 0 < few <= FEW_SHARE * len(headers):
+        raise PlausibilityError(
+            f"RescaleSlope and RescaleIntercept are {usual[0]:g} and {usual[1]:g} but for "
+            f"{few} of {len(headers)} slices, which state others."
+        )
 
 
 def _refuse(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pefuse.ct.plausibility import ChestCheck
 from pefuse.ct.reports import SeriesReport
 from pefuse.ct.resample import GridPass, to_grid
 from pefuse.ct.rules import ScanRules
-from pefuse.ct.scan import ScanPlan, plan_scan, read_planned
+from pefuse.ct.scan import ScanPlan, plan_scan, read_best_or_raise, read_planned
 from pefuse.ct.series import DEFAULT_RULES
 from pefuse.ct.unpacking import opened
 from pefuse.types import FieldOfView, Volume
@@ -59,18 +60,19 @@ def read_to_grid(
     """
     with opened(path) as found:
         plan = plan_scan(found, rules)
-        return read_planned_to_grid(plan, grid=grid, field_of_view=field_of_view, threads=threads)
+        read = partial(read_planned_to_grid, grid=grid, field_of_view=field_of_view, threads=threads)
+        return read_best_or_raise(plan, read)
 
 
 def read_planned_to_grid(
     plan: ScanPlan, *, grid: int, threads: int, field_of_view: FieldOfView = "whole"
 ) -> GridScan:
-    """`read_to_grid` for a scan whose headers have been read.
+    """The first series of a plan that is not refused, as `read_to_grid` gives it.
 
     Raises:
-        ScanError: the plan's refusal, or what is wrong with the pixels.
+        ScanError: what is wrong with the pixels.
     """
-    if plan.refusal is not None or plan.stack is None or field_of_view == "lungs":
+    if plan.stack is None or field_of_view == "lungs":
         # The box of the lungs is known when the last slice is: the scan is held whole until then.
         volume, report = read_planned(plan)
         seen = cut_to_lungs(volume) if field_of_view == "lungs" else volume

@@ -6,6 +6,7 @@ A process of its own, since a codec may crash on a broken file and must not take
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from pefuse.ct.prepared import voxel_checksum
 from pefuse.ct.records import Record, Refusal, write_record
 from pefuse.ct.rules import ScanRules
-from pefuse.ct.scan import ScanPlan, plan_scan
+from pefuse.ct.scan import ScanPlan, plan_scan, read_best
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
 from pefuse.ct.unpacking import opened
 from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
@@ -68,25 +69,27 @@ def prepare_study(task: Task) -> Record:
     try:
         with opened(path) as found:
             plan = plan_scan(found, task.rules)
-            record = _ready(task, _read(plan, task))
+            scan, plan = read_best(plan, partial(_read, task))
+            if plan.refusal is not None:
+                raise plan.refusal
+            assert scan is not None
+            record = _ready(task, scan)
     except StorageError:
         raise
     except ScanError as error:
-        record = _refused(task, plan, _STEPS.get(type(error), "read"), error)
+        record = _refused(task, plan, error)
     except MemoryError:
-        record = _refused(task, plan, "internal", ScanError("Reading it needs more memory than there is."))
+        record = _refused(task, plan, ScanError("Reading it needs more memory than there is."))
     except Exception as error:  # a fault of ours: it costs this study, not the run
         reason = f"Reading it failed in a way that was not foreseen ({type(error).__name__})."
-        record = _refused(
-            task, plan, "internal", ScanError(reason, remedy="Please report this to the developers.")
-        )
+        record = _refused(task, plan, ScanError(reason, remedy="Please report this to the developers."))
     write_record(Path(task.record), record)
     if record.status == "refused":
         Path(task.volume).unlink(missing_ok=True)
     return record
 
 
-def _read(plan: ScanPlan, task: Task) -> GridScan:
+def _read(task: Task, plan: ScanPlan) -> GridScan:
     return read_planned_to_grid(plan, grid=task.grid, field_of_view=task.field_of_view, threads=1)
 
 
@@ -117,8 +120,8 @@ def _write_volume(path: Path, volume: Volume) -> None:
         ) from error
 
 
-def _refused(task: Task, plan: ScanPlan, step: str, error: ScanError) -> Record:
-    refusal = Refusal(step=step, reason=error.reason, remedy=error.remedy)
+def _refused(task: Task, plan: ScanPlan, error: ScanError) -> Record:
+    refusal = Refusal(step=_STEPS.get(type(error), "internal"), reason=error.reason, remedy=error.remedy)
     report = plan.report.as_json()
     return Record(
         signature=task.signature,
