@@ -5,6 +5,7 @@
     ├── CohortError              a cohort folder that breaks its contract
     ├── ScanError                one study's scan cannot become a right volume; the study is quarantined
     │   ├── ScanReadError        nothing readable where the scan should be
+    │   ├── ScanAccessError      the system does not give what lies there: rights, a disk that fails
     │   ├── SeriesError          no series of the study is a usable CT of the chest
     │   ├── GeometryError        positions, spacing or orientation do not make one regular volume
     │   └── PlausibilityError    the volume is regular, but it cannot be a chest CT in HU
@@ -29,6 +30,7 @@ __all__ = [
     "PlausibilityError",
     "RecordError",
     "RunError",
+    "ScanAccessError",
     "ScanError",
     "ScanReadError",
     "SeriesError",
@@ -60,6 +62,13 @@ class ScanError(PefuseError):
 
 class ScanReadError(ScanError):
     """Nothing readable where the scan should be."""
+
+
+class ScanAccessError(ScanError):
+    """The system does not give what lies where the scan should be; once it does, the scan may well be right."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, remedy="Check the rights and the disk, and run the command again.")
 
 
 class SeriesError(ScanError):

@@ -17,7 +17,15 @@ from typing import Any
 
 from pefuse.errors import StorageError
 
-__all__ = ["atomic_file", "atomic_folder", "disk_error", "make_folder", "write_json", "write_text"]
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "disk_error",
+    "make_folder",
+    "refused_by_system",
+    "write_json",
+    "write_text",
+]
 
 
 @contextlib.contextmanager
@@ -83,6 +91,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON, whole or not at all. NaN is refused: it is not JSON; use None."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def refused_by_system(error: BaseException) -> bool:
+    """Whether the system would not give a file's bytes: decoders raise OSError too, and parsers seek anywhere."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def disk_error(error: BaseException) -> StorageError | None:

@@ -906,6 +906,39 @@ def jpeg_2000(folder: Path) -> list[Truth]:
     return plain(folder, compressed(JPEG2000Lossless))
 
 
+def _without_preamble(folder: Path, which: Callable[[int], bool]) -> list[Truth]:
+    """Strip preamble and file meta information, as archives from before PS3.10 hold slices."""
+    truths = plain(folder)
+    for path in [slice_path(folder, i) for i in filter(which, range(SHAPE[0]))]:
+        dataset = pydicom.dcmread(path)
+        del dataset.preamble, dataset.file_meta
+        dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    return truths
+
+
+@fault(recoverable=True)
+def no_preamble(folder: Path) -> list[Truth]:
+    """Files without preamble and file meta information, implicit VR"""
+    return _without_preamble(folder, lambda i: True)
+
+
+@fault(recoverable=True)
+def no_preamble_at_the_end(folder: Path) -> list[Truth]:
+    """The last 8 slices have no preamble and no file meta information"""
+    return _without_preamble(folder, lambda i: i >= 52)
+
+
+@fault()
+def encapsulated_in_a_native_syntax(folder: Path) -> list[Truth]:
+    """RLE in all slices, but the files say explicit VR little endian"""
+
+    def edit(i: int, dataset: Dataset) -> None:
+        compressed(RLELossless)(i, dataset)
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+
+    return contradictory(folder, edit)
+
+
 @fault()
 def truncated_jpeg_2000(folder: Path) -> list[Truth]:
     """One JPEG 2000 stream ends half-way, in a file whose lengths are right"""

@@ -28,3 +28,14 @@ def test_loss_in_compression_is_told(synthetic, tmp_path):
     writer = synthetic.SeriesWriter(edit=edit_all(LossyImageCompression="01"))
     _, report = read_scan(writer.write(tmp_path / "scan"))
     assert report.warnings == ("40 slices were compressed with loss",)
+
+
+def test_damaged_files_beside_the_slices_are_told(synthetic, tmp_path):
+    """They may be the first slices: the rest is regular without them."""
+    folder = synthetic.SeriesWriter(skip=(0, 1)).write(tmp_path / "scan")
+    head = b"\0" * 128 + b"DICM"
+    (folder / "half").write_bytes(head + b"\x02\x00\x00\x00UL\x04\x00")
+    (folder / "empty").write_bytes(head)
+    (folder / "note.txt").write_text("no DICOM at all")
+    _, report = read_scan(folder)
+    assert report.warnings == ("2 files are damaged DICOM and were left out: an end of the scan may be missing",)

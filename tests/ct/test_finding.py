@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pefuse.ct import read_scan
+from pefuse.ct import ScanRules, read_scan
 from pefuse.ct.finding import find_files, is_file_list, listed_names, scan_files
 from pefuse.ct.scan import plan_scan
 from pefuse.ct.signature import source_signature
-from pefuse.errors import ScanReadError
+from pefuse.ct.worker import Task, prepare_study
+from pefuse.errors import ScanAccessError, ScanReadError
+
+from .synthetic import SeriesWriter
 
 
 def make(folder: Path, *names: str) -> None:
@@ -32,6 +37,47 @@ def test_files_come_sorted_without_dicomdir_hidden_ones_and_linked_folders(tmp_p
 
     assert [str(file.relative_to(tmp_path)) for file in find_files(tmp_path)] == ["a", "b/10", "b/2"]
     assert list(scan_files(tmp_path)) == list(find_files(tmp_path))
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the system does not list; tests may run as root, whom no rights stop."""
+    folder, scandir = tmp_path / "scan" / "locked", os.scandir
+    make(folder, "slice")
+
+    def refuse(path: Path) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "smith")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return folder
+
+
+def test_a_folder_that_may_not_be_looked_into_comes_itself(tmp_path: Path, locked: Path) -> None:
+    make(tmp_path / "scan", "slice")
+    assert list(find_files(tmp_path / "scan")) == [locked, tmp_path / "scan" / "slice"]
+
+
+def test_a_scan_of_which_a_part_may_not_be_read_is_refused_and_tried_again(tmp_path: Path, locked: Path) -> None:
+    """What lies there may be the scan's last slices."""
+    SeriesWriter().write(tmp_path / "scan")
+    with pytest.raises(ScanAccessError, match="1 files or folders of the scan could not be read"):
+        read_scan(tmp_path / "scan")
+    scratch = str(tmp_path)
+    task = Task(
+        scan=str(tmp_path / "scan"),
+        scratch=scratch,
+        volume=f"{scratch}/v.npy",
+        record=f"{scratch}/r.json",
+        signature=source_signature(tmp_path / "scan"),
+        grid=24,
+        field_of_view="whole",
+        rules=ScanRules(),
+    )
+    record = prepare_study(task)
+    assert record.refusal is not None
+    assert (record.refusal.step, record.final) == ("access", False)
 
 
 def test_a_list_names_files_relative_to_itself_or_absolute(tmp_path: Path) -> None:

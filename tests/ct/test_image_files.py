@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +34,22 @@ def test_each_format_gives_the_volume_as_written(synthetic, tmp_path, suffix):
     np.testing.assert_allclose(volume.affine[:3, 3], (-190, -200, -300), atol=1e-3)
     np.testing.assert_allclose(volume.affine[:3, :3], 6 * np.eye(3)[::-1], atol=1e-4)
     assert report.source == "image file"
+
+
+def test_a_folder_or_archive_may_hold_one(synthetic, tmp_path):
+    hu, folder = synthetic.chest_hu(), tmp_path / "study" / "ct"
+    folder.mkdir(parents=True)
+    file = write(hu, folder / "scan.nii.gz")
+    (folder / "scan.json").write_text("{}")
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "study")
+    for path in (tmp_path / "study", Path(archive)):
+        volume, report = read_scan(path)
+        np.testing.assert_array_equal(volume.hu, hu)
+        assert report.source == "image file"
+    file.rename(folder / "one.nii.gz")
+    write(hu, folder / "two.mha")
+    with pytest.raises(ScanReadError, match="2 image files"):
+        read_scan(tmp_path / "study")
 
 
 def test_all_48_ways_to_lay_out_an_array_give_one_volume(synthetic):

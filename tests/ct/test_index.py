@@ -185,7 +185,7 @@ def test_a_list_of_paths_may_take_the_place_of_a_folder(tree: Path, tmp_path: Pa
     assert frame["kind"].to_dict() == {
         "tree/a/0000": "CT",
         str(tree / "report"): "DICOM of modality SR",
-        "tree/gone": "a file that could not be read",
+        "tree/gone": "a file or folder that could not be read",
     }
 
 

@@ -166,6 +166,15 @@ def test_a_scan_that_became_bad_loses_its_volume(cohort, in_process):
     assert not (scans.folder / "volumes" / "s1.npy").exists()
 
 
+def test_an_archive_is_unpacked_within_the_prepared_folder_and_leaves_nothing(scans_once, tmp_path, in_process):
+    shutil.make_archive(str(tmp_path / "ct"), "zip", scans_once / "good")
+    cohort = cohort_of(tmp_path, {"s1": "ct.zip"})
+    left = cohort.folder / "prepared-24" / ".unpacked" / "pefuse-killed"
+    left.mkdir(parents=True)  # by a run that was killed
+    assert prepare(cohort, grid=24, jobs=1).available == ("s1",)
+    assert not left.parent.exists()
+
+
 def test_a_worker_that_dies_costs_its_study_alone(cohort, monkeypatch):
     """The process is killed when it is asked for s2, as a codec would end it; a later run tries it again."""
     exchange = workers._exchange
@@ -234,6 +243,7 @@ def test_a_disk_that_fills_while_a_volume_is_written_is_no_fault_of_the_scan(coh
     monkeypatch.setattr(np, "save", full)
     task = Task(
         scan=str(cohort.folder / "ct" / "good"),
+        scratch=str(tmp_path),
         volume=str(tmp_path / "v.npy"),
         record=str(tmp_path / "r.json"),
         signature="x",
@@ -255,6 +265,7 @@ def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch
     (tmp_path / "out").mkdir()
     task = Task(
         scan=str(cohort.folder / "ct" / "good"),
+        scratch=str(tmp_path),
         volume=str(tmp_path / "out" / "v.npy"),
         record=str(tmp_path / "out" / "r.json"),
         signature="x",

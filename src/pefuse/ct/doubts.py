@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from pefuse.ct.headers import CUT_OFF, DAMAGED
 from pefuse.ct.slices import SliceHeader
 
-__all__ = ["header_doubts"]
+__all__ = ["damage_doubts", "header_doubts"]
 
 
 def header_doubts(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
     """Warnings on the slices of one volume."""
     return (*_fewer_than_stated(headers), *_lossy(headers))
+
+
+def damage_doubts(others: Mapping[str, int]) -> tuple[str, ...]:
+    """A warning where files beside the slices, counted by what they are, may be slices that were damaged."""
+    count = sum(others.get(what, 0) for what in (CUT_OFF, DAMAGED))
+    return (
+        (f"{count} files are damaged DICOM and were left out: an end of the scan may be missing",) if count else ()
+    )
 
 
 def _fewer_than_stated(headers: Sequence[SliceHeader]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pefuse.errors import ScanReadError
 
-__all__ = ["find_files", "is_file_list", "listed_names", "scan_files"]
+__all__ = ["UNREADABLE", "find_files", "is_file_list", "listed_names", "scan_files"]
 
+UNREADABLE = "a file or folder that could not be read"
 LIST_SUFFIX = ".files"
 _NEVER_OPENED = {"dicomdir"}  # an index of the medium; reading one is an attack surface (CVE-2026-32711)
 
@@ -28,9 +29,16 @@ def scan_files(path: Path) -> Iterable[Path]:
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """All files below `folder`, nested ones too; no hidden file, no DICOMDIR, no folder behind a link, no pipe."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    """All files below `folder`, nested ones too; no hidden file, no DICOMDIR, no folder behind a link, no pipe.
+
+    A folder that may not be looked into comes itself, so that whoever reads it finds it UNREADABLE and tells.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
     for entry in entries:
         if entry.name.startswith(".") or _is_never_opened(entry.name):
             continue

@@ -12,15 +12,18 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.config import disable_value_validation
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from pefuse.ct.finding import UNREADABLE
 from pefuse.ct.multiframe import frame_headers
 from pefuse.ct.slices import PixelPlace, SliceHeader
 from pefuse.ct.values import integer, number, numbers, text, texts
+from pefuse.storage import refused_by_system
 
-__all__ = ["quiet_pydicom", "read_header", "read_headers"]
+__all__ = ["CUT_OFF", "DAMAGED", "begins_as_dicom", "quiet_pydicom", "read_header", "read_headers"]
 
+DAMAGED = "unreadable DICOM"
+CUT_OFF = "DICOM without a header, cut off perhaps"
 _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2",  # CT Image
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
@@ -49,25 +52,30 @@ def read_header(path: Path) -> list[SliceHeader] | str:
     """What a CT image says of its slice, or of each of its frames; or in words what the file is instead."""
     try:
         with path.open("rb", buffering=_HEADER_BUFFER_BYTES) as file:
-            if file.read(132)[128:] != b"DICM":
+            if not begins_as_dicom(file.read(132)):
                 return "not DICOM"
             file.seek(0)
             # All elements rather than `specific_tags`, which pydicom compares one by one, at twice the time.
-            dataset = pydicom.dcmread(file, stop_before_pixels=True)
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             if not _is_ct(dataset):
                 known = "SOPClassUID" in dataset or "Modality" in dataset
-                return (
-                    f"DICOM of modality {_modality(dataset)}"
-                    if known
-                    else "DICOM without a header, cut off perhaps"
-                )
+                return f"DICOM of modality {_modality(dataset)}" if known else CUT_OFF
             header = _header(path, dataset, _pixel_place(file, dataset))
             return [header] if header.frames == 1 else frame_headers(dataset, header)
-    except InvalidDicomError:
-        return "not DICOM"
     # Broken files raise nearly anything from inside the parser, RecursionError among it (pydicom #2330).
-    except Exception:
-        return "unreadable DICOM"
+    except Exception as error:
+        return UNREADABLE if refused_by_system(error) else DAMAGED
+
+
+def begins_as_dicom(start: bytes) -> bool:
+    """Whether a file's first 132 bytes are those of DICOM; old archives leave the preamble out (PS3.10 7.1)."""
+    if start[128:] == b"DICM":
+        return True
+    if len(start) < 132:
+        return False
+    group, element, length = struct.unpack("<HHI", start[:8])
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return group in (0x0002, 0x0008) and element <= 0x0018 and (explicit or length <= 64)
 
 
 @contextmanager
@@ -120,14 +128,23 @@ def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> 
         padding=integer(dataset, "PixelPaddingValue"),
         lossy=text(dataset, "LossyImageCompression") == "01",
         images_in_acquisition=integer(dataset, "ImagesInAcquisition"),
-        transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        transfer_syntax=_transfer_syntax(dataset),
         pixels=pixels,
     )
 
 
+def _transfer_syntax(dataset: pydicom.Dataset) -> str:
+    """As stated; where nothing is, as only a file without the standard's header may do, what its elements show."""
+    stated = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    implicit, little = dataset.original_encoding
+    if stated or dataset.preamble or not little:
+        return stated
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+
+
 def _pixel_place(file: BinaryIO, dataset: pydicom.Dataset) -> PixelPlace | None:
     """Where the pixels lie, from the file's position: pydicom stops just before the pixel data element."""
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    syntax = UID(_transfer_syntax(dataset))
     if syntax.is_deflated:
         return PixelPlace(offset=0, length=0, whole=True)  # the place means nothing inside a deflated stream
     order = ">" if syntax == ExplicitVRBigEndian else "<"

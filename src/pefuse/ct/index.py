@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pefuse.ct.finding import find_files, listed_names
-from pefuse.ct.index_worker import HEADER_COLUMNS, UNREADABLE_FILE
+from pefuse.ct.finding import UNREADABLE, find_files, listed_names
+from pefuse.ct.index_worker import HEADER_COLUMNS
 from pefuse.errors import UsageError
 from pefuse.machine import allowed_cores
 from pefuse.storage import atomic_file
@@ -37,7 +37,7 @@ FILE_LIMIT_SECONDS = 20.0  # each file of a chunk that failed is read again by i
 
 _CRASHED = "a file that crashes the reader"
 _TIMED_OUT = "a file that takes too long to read"
-_TRIED_AGAIN = {UNREADABLE_FILE, _CRASHED, _TIMED_OUT}  # a disk that failed for a moment may be why
+_TRIED_AGAIN = {UNREADABLE, _CRASHED, _TIMED_OUT}  # a disk that failed for a moment may be why
 _SCHEMA = pa.schema(
     {
         "path": pa.binary(),  # as the system has it, which need not be text
@@ -66,7 +66,7 @@ def index_files(
 
     Raises:
         UsageError: fewer than one job. ScanReadError: the list cannot be read.
-        StorageError: a folder may not be read, or the index cannot be written.
+        StorageError: the index cannot be written.
     """
     if jobs is not None and jobs < 1:
         raise UsageError("At least one job is needed.")

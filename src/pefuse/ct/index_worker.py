@@ -11,17 +11,18 @@ from typing import Any
 
 import psutil
 from pydicom import FileDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-from pefuse.ct.headers import quiet_pydicom
+from pefuse.ct.finding import UNREADABLE
+from pefuse.ct.headers import CUT_OFF, DAMAGED, begins_as_dicom, quiet_pydicom
 from pefuse.ct.values import text
 from pefuse.machine import limit_memory
+from pefuse.storage import refused_by_system
 from pefuse.workers import Answer, serve
 
-__all__ = ["CT_KIND", "HEADER_COLUMNS", "UNREADABLE_FILE", "describe", "main"]
+__all__ = ["CT_KIND", "HEADER_COLUMNS", "describe", "main"]
 
 HEADER_COLUMNS = {  # of the index, and the DICOM elements that they are
     "study_uid": "StudyInstanceUID",
@@ -33,7 +34,6 @@ HEADER_COLUMNS = {  # of the index, and the DICOM elements that they are
     "modality": "Modality",
 }
 CT_KIND = "CT"
-UNREADABLE_FILE = "a file that could not be read"
 
 _CT_CLASSES = {CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage}
 _LAST_TAG = Tag(0x0020, 0x000E)  # SeriesInstanceUID: all that is wanted stands at or before it
@@ -64,18 +64,14 @@ def describe(path: Path) -> list[str]:
         return ["a file with a line break in its name", *nothing]  # no list of paths can hold it
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
-            if file.read(132)[128:] != b"DICM":
+            if not begins_as_dicom(file.read(132)):
                 return ["not DICOM", *nothing]
             file.seek(0)
-            dataset = read_partial(file, stop_when=_is_beyond)
+            dataset = read_partial(file, stop_when=_is_beyond, force=True)
             return [_kind(dataset), *(_value(dataset, keyword) for keyword in HEADER_COLUMNS.values())]
-    except InvalidDicomError:
-        return ["not DICOM", *nothing]
-    except OSError:
-        return [UNREADABLE_FILE, *nothing]
     # Broken files raise nearly anything from inside the parser, RecursionError and MemoryError among it.
-    except Exception:
-        return ["unreadable DICOM", *nothing]
+    except Exception as error:
+        return [UNREADABLE if refused_by_system(error) else DAMAGED, *nothing]
 
 
 def _is_beyond(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -86,7 +82,7 @@ def _kind(dataset: FileDataset) -> str:
     if text(dataset, "SOPClassUID") in _CT_CLASSES:
         return CT_KIND
     if not {"SOPClassUID", "Modality"} & set(dataset.dir()):
-        return "DICOM without a header, cut off perhaps"
+        return CUT_OFF
     modality = text(dataset, "Modality").upper()
     if modality == "CT":
         return "DICOM of modality CT, but no CT image"

@@ -18,7 +18,8 @@ from pydicom.pixels.utils import pixel_array
 
 from pefuse.ct.repairs import Repair
 from pefuse.ct.slices import NATIVE_LITTLE_ENDIAN, SliceHeader
-from pefuse.errors import ScanReadError
+from pefuse.errors import ScanAccessError, ScanReadError
+from pefuse.storage import refused_by_system
 
 __all__ = ["HIGHEST_HU", "LOWEST_HU", "HuArray", "HuReader", "read_stored"]
 
@@ -68,12 +69,15 @@ def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -
 
     Raises:
         ScanReadError: they cannot be decoded, or have another size than the header states.
+        ScanAccessError: the system does not give them.
     """
     try:
         stored = _read_native(header, into) if _is_native(header) else _decode(header)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # codecs raise anything, Rust's panics too; the text may hold a path
+        if refused_by_system(error):
+            raise ScanAccessError("The pixels of a slice could not be read.") from error
         raise ScanReadError(
             f"The pixels of a slice cannot be decoded ({type(error).__name__}).",
             remedy="Export the series again, uncompressed if its compression is unusual.",

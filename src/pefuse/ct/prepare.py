@@ -7,6 +7,7 @@ full disk costs the studies in progress and nothing else.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from pefuse.workers import TaskFailedError, Worker, Workers, WorkerTimedOutError
 __all__ = ["prepare", "prepared_folder"]
 
 STUDY_LIMIT_SECONDS = 900.0  # a hundred times what a large compressed series takes on a slow disk
+SCRATCH = ".unpacked"  # within the prepared folder: the system's own place may be small, and outlives a killed run
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _EXPORT_AGAIN = "Leave the study out, or export it again, uncompressed if its compression is unusual."
 
@@ -128,6 +130,7 @@ def _prepare_one(study_id: str, scan: Path, folder: Path, view: View, worker: Wo
         return known
     task = Task(
         scan=str(scan),
+        scratch=str(folder / SCRATCH),
         volume=str(volume),
         record=str(record_path),
         signature=signature,
@@ -181,14 +184,15 @@ def _check_names(cohort: Cohort) -> None:
 
 def _make_folders(folder: Path) -> None:
     try:
-        for name in ("volumes", "records"):
+        for name in ("volumes", "records", SCRATCH):
             (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError("The folder for the prepared scans cannot be made: choose another one.") from error
 
 
 def _remove_partial_files(folder: Path) -> None:
-    """A worker that is killed leaves the file it was writing, under a name that nothing reads."""
+    """A worker that is killed leaves what it unpacked and the file it was writing, under a name nothing reads."""
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     for partial_file in (*(folder / "volumes").glob(".partial-*"), *(folder / "records").glob(".partial-*")):
         partial_file.unlink(missing_ok=True)
 

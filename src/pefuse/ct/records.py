@@ -42,8 +42,8 @@ class Record:
 
     @property
     def final(self) -> bool:
-        """Whether reading again would give the same: a crash or a time limit may have had other causes."""
-        return self.refusal is None or self.refusal.step not in ("crash", "time", "internal")
+        """Whether reading again would give the same: the other steps may have failed for a moment."""
+        return self.refusal is None or self.refusal.step not in ("access", "crash", "time", "internal")
 
 
 def write_record(path: Path, record: Record) -> None:

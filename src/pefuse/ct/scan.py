@@ -11,7 +11,8 @@ from typing import TypeVar
 from pefuse.ct.axes import to_axes
 from pefuse.ct.candidates import Candidate, ranked
 from pefuse.ct.continuity import ContinuityCheck
-from pefuse.ct.finding import is_file_list, scan_files
+from pefuse.ct.doubts import damage_doubts
+from pefuse.ct.finding import UNREADABLE, is_file_list, scan_files
 from pefuse.ct.geometry import SliceStack
 from pefuse.ct.headers import read_headers
 from pefuse.ct.image_files import is_image_file, read_image_file
@@ -23,7 +24,7 @@ from pefuse.ct.rules import ScanRules
 from pefuse.ct.series import DEFAULT_RULES, check_one_patient, judge_series
 from pefuse.ct.slices import SliceHeader
 from pefuse.ct.unpacking import opened
-from pefuse.errors import ScanError, ScanReadError, SeriesError
+from pefuse.errors import ScanAccessError, ScanError, ScanReadError, SeriesError
 from pefuse.types import Volume
 
 __all__ = ["ScanPlan", "plan_scan", "read_best", "read_best_or_raise", "read_planned", "read_scan"]
@@ -113,7 +114,11 @@ def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
         )
     others: Counter[str] = Counter()
     try:
-        headers, others = read_headers(scan_files(path))
+        files = list(scan_files(path))
+        headers, others = read_headers(files)
+        _check_access(others)
+        if not headers and (images := list(filter(is_image_file, files))):
+            return _of_image_files(path, images, others)
         _check_found(headers, others)
         check_one_patient(headers)
     except ScanError as refusal:
@@ -179,6 +184,22 @@ def _check_continuity(volume: Volume) -> None:
 _CORRECT_PATH = "Correct the study's ct column."
 
 
+def _check_access(others: Counter[str]) -> None:
+    """Refuse a scan of which some files may not be read: they may be slices, and the rest look whole."""
+    if count := others[UNREADABLE]:
+        raise ScanAccessError(f"{count} files or folders of the scan could not be read.")
+
+
+def _of_image_files(path: Path, images: list[Path], others: Counter[str]) -> ScanPlan:
+    """The plan for a folder without DICOM that holds NIfTI, NRRD or MHA files."""
+    if len(images) == 1:
+        return ScanPlan(path=images[0], report=SeriesReport(source="image file"))
+    reason = (
+        f"The folder holds {len(images)} image files (NIfTI, NRRD or MHA), and which is meant cannot be known."
+    )
+    return _refused(path, ScanReadError(reason, remedy="Name the file in the study's ct column."), others)
+
+
 def _check_found(headers: list[SliceHeader], others: Counter[str]) -> None:
     if headers:
         return
@@ -209,7 +230,7 @@ def _plan(
         entries=tuple(candidate.entry for candidate in candidates),
         other_files=dict(others),
         repairs=tuple(map(str, best.repairs)),
-        warnings=() if best.refusal else (*best.warnings, *refused_before),
+        warnings=() if best.refusal else (*best.warnings, *damage_doubts(others), *refused_before),
     )
     return ScanPlan(
         path=path,

@@ -54,11 +54,17 @@ def _refuse(
         raise error(f"{reason} in {count} of {len(headers)} slices.")
 
 
+def _encapsulated_natively(header: SliceHeader) -> bool:
+    return (
+        header.pixels is not None and header.transfer_syntax in NATIVE_LITTLE_ENDIAN and not header.pixels.length
+    )
+
+
 def _truncated(header: SliceHeader) -> bool:
     place = header.pixels
     if place is None:
         return False
-    short = header.transfer_syntax in NATIVE_LITTLE_ENDIAN and 0 < place.length < _bytes_needed(header)
+    short = header.transfer_syntax in NATIVE_LITTLE_ENDIAN and place.length < _bytes_needed(header)
     return not place.whole or short
 
 
@@ -88,6 +94,7 @@ _READABLE: tuple[tuple[Callable[[SliceHeader], bool], str], ...] = (
         ),
         "Impossible bit depth",
     ),
+    (_encapsulated_natively, "Encapsulated pixel data in a transfer syntax without any"),
     (_truncated, "Truncated pixel data"),
 )
 _IN_HU: tuple[tuple[Callable[[SliceHeader], bool], str], ...] = (

@@ -62,8 +62,10 @@ def is_archive(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
+def opened(path: Path, *, within: Path | None = None) -> Iterator[Path]:
     """Yield a folder with what the archive `path` holds, which is removed afterwards; any other path as it is.
+
+    The folder is made `within` another one, by default the system's for temporary files.
 
     Raises:
         ScanReadError: the archive is damaged, encrypted, too large or unsafe.
@@ -72,7 +74,7 @@ def opened(path: Path) -> Iterator[Path]:
     if not is_archive(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="pefuse-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pefuse-", dir=within) as folder:
         unpack(path, Path(folder), limits=ONE_STUDY)
         yield Path(folder)
 

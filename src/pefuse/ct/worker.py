@@ -17,7 +17,15 @@ from pefuse.ct.rules import ScanRules
 from pefuse.ct.scan import ScanPlan, plan_scan, read_best
 from pefuse.ct.streaming import GridScan, read_planned_to_grid
 from pefuse.ct.unpacking import opened
-from pefuse.errors import GeometryError, PlausibilityError, ScanError, ScanReadError, SeriesError, StorageError
+from pefuse.errors import (
+    GeometryError,
+    PlausibilityError,
+    ScanAccessError,
+    ScanError,
+    ScanReadError,
+    SeriesError,
+    StorageError,
+)
 from pefuse.machine import limit_memory
 from pefuse.storage import atomic_file, disk_error
 from pefuse.types import FieldOfView, Volume
@@ -28,6 +36,7 @@ __all__ = ["Task", "main", "prepare_study"]
 MEMORY_LIMIT_BYTES = 8 << 30  # the largest scan in float and its copies; a crafted one could ask for any amount
 _STEPS = {
     ScanReadError: "read",
+    ScanAccessError: "access",
     SeriesError: "series",
     GeometryError: "geometry",
     PlausibilityError: "plausibility",
@@ -36,9 +45,10 @@ _STEPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One study to prepare: where its scan lies, and where its volume and record go."""
+    """One study to prepare: where its scan lies, where an archive is unpacked, where volume and record go."""
 
     scan: str
+    scratch: str
     volume: str
     record: str
     signature: str
@@ -67,7 +77,7 @@ def prepare_study(task: Task) -> Record:
     path = Path(task.scan)
     plan = ScanPlan.nothing(path)
     try:
-        with opened(path) as found:
+        with opened(path, within=Path(task.scratch)) as found:
             plan = plan_scan(found, task.rules)
             scan, plan = read_best(plan, partial(_read, task))
             if plan.refusal is not None:
