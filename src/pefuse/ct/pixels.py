@@ -1,7 +1,7 @@
 """Pixels of slices as Hounsfield units: slope and intercept of each slice, applied in float.
 
-Uncompressed pixels are read straight from their place in the file, which gives the same bits as pydicom does at a
-fraction of its time (a test compares the two); pydicom and its codecs decode everything else.
+Uncompressed pixels are read straight from their place in the file, and compressed ones go from there to pydicom's
+decoders, which gives the same bits as pydicom's own reading at a fraction of its time (tests compare the two).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.pixels import get_decoder
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
 
 from pefuse.ct.repairs import Repair
 from pefuse.ct.slices import NATIVE_LITTLE_ENDIAN, SliceHeader
@@ -89,10 +91,36 @@ def read_stored(header: SliceHeader, *, into: NDArray[np.int16] | None = None) -
 
 def _decode(header: SliceHeader) -> NDArray[np.integer]:
     if header.frame is None:
-        return pydicom.dcmread(header.path).pixel_array
+        return _decode_fragments(header) if _is_encapsulated(header) else pydicom.dcmread(header.path).pixel_array
     stored: NDArray[np.integer] = pixel_array(
         _whole_file(header.path, header.path.stat().st_mtime_ns), index=header.frame
     )
+    return stored
+
+
+def _is_encapsulated(header: SliceHeader) -> bool:
+    assert header.pixels is not None
+    return header.pixels.offset > 0 and UID(header.transfer_syntax).is_encapsulated
+
+
+def _decode_fragments(header: SliceHeader) -> NDArray[np.integer]:
+    """Hand the decoder the file's own bytes: parsing the header once more takes as long as decoding RLE."""
+    assert header.pixels is not None
+    with header.path.open("rb", buffering=0) as file:
+        file.seek(header.pixels.offset)
+        fragments = file.read()
+    options: Any = {
+        "rows": header.rows,
+        "columns": header.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": header.samples,
+        "photometric_interpretation": header.photometric,
+        "bits_allocated": header.bits_allocated,
+        "bits_stored": header.bits_stored,
+        "pixel_representation": int(header.signed),
+        "pixel_keyword": "PixelData",
+    }
+    stored: NDArray[np.integer] = get_decoder(header.transfer_syntax).as_array(fragments, index=0, **options)[0]
     return stored
 
 
