@@ -6,12 +6,16 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 
 from pefuse.ct import read_scan, to_grid
+from pefuse.ct.finding import find_files
+from pefuse.ct.headers import read_headers
+from pefuse.ct.pixels import read_stored
 from pefuse.ct.plausibility import NO_CONTRAST
-from pefuse.errors import GeometryError, ScanError
+from pefuse.errors import GeometryError, ScanError, SeriesError
 from pefuse.types import Volume
 
 CHESTS = ("lung1", "lung2")
@@ -135,3 +139,31 @@ def test_one_slice_in_many_compressions_is_no_volume(test_data):
 def test_real_chests_without_contrast_are_warned_of(nrrd):
     """Their blood has 35 to 60 HU, as seen in pictures and histograms of both."""
     assert read_scan(nrrd)[1].warnings == (NO_CONTRAST,)
+
+
+def pydicom_files(folder: str) -> Path:
+    return Path(pydicom.__file__).parent / "data" / folder
+
+
+def test_pydicom_s_own_files_are_sorted_and_none_stops_the_reading():
+    """Big endian, without a header, cut off, of a dozen modalities and patients."""
+    headers, others = read_headers(find_files(pydicom_files("test_files")))
+    assert len(headers) >= 10
+    assert sum(others.values()) + len({header.path for header in headers}) == sum(
+        1 for _ in find_files(pydicom_files("test_files"))
+    )
+    assert {"DICOM of modality MR", "DICOM of modality RTPLAN", "not DICOM"} <= set(others)
+    with pytest.raises(SeriesError, match="different patient identifiers"):
+        read_scan(pydicom_files("test_files"))
+    with pytest.raises(SeriesError, match="no CT image"):
+        read_scan(pydicom_files("charset_files"))
+
+
+def test_the_ct_slices_of_pydicom_s_own_files_are_those_it_decodes():
+    """Explicit VR and JPEG 2000, one with a stream that contradicts its header."""
+    headers, _ = read_headers(find_files(pydicom_files("test_files")))
+    whole = [header for header in headers if header.pixels is not None and header.frame is None]
+    assert len(whole) >= 10
+    for header in whole:
+        expected = pydicom.dcmread(header.path).pixel_array
+        np.testing.assert_array_equal(read_stored(header), expected, err_msg=header.path.name)
