@@ -266,6 +266,16 @@ def test_a_value_longer_than_any_identifier_is_none(synthetic, tmp_path: Path) -
     assert values[2] == ""
 
 
+@pytest.mark.parametrize("charset", ["ISO_IR 192", "ISO_IR 100", ""])
+def test_identifiers_are_read_in_the_file_s_own_character_set(synthetic, tmp_path: Path, charset: str) -> None:
+    """A list of studies is in UTF-8: the same name has to come out. Without a stated set it is Latin-1 here."""
+    dataset = synthetic.SeriesWriter(patient="MÜLLER 7").dataset(0)
+    dataset.SpecificCharacterSet = charset
+    dataset.save_as(tmp_path / "x", enforce_file_format=True)
+    _, *values = describe(tmp_path / "x")
+    assert values[list(index_worker.HEADER_COLUMNS).index("patient_id")] == "MÜLLER 7"
+
+
 def test_no_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="At least one job"):
         index_files(tmp_path, tmp_path / "index.parquet", jobs=0)

@@ -92,4 +92,6 @@ def _kind(dataset: FileDataset) -> str:
 
 def _value(dataset: FileDataset, keyword: str) -> str:
     value = text(dataset, keyword)
+    if not value.isascii():  # of the file's own character set, which pydicom knows; a list of studies is in UTF-8
+        value = str(dataset.get(keyword)).strip()
     return value if len(value) <= _LONGEST_VALUE else ""
