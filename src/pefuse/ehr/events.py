@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pefuse.errors import RecordError, UsageError
-from pefuse.machine import allowed_cores
+from pefuse.database import MEMORY_LIMIT, spilling_database
+from pefuse.errors import RecordError
 from pefuse.types import Cohort
 from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
 
@@ -61,7 +60,9 @@ class EventsBefore:
     told: pd.DataFrame
 
 
-def read_events_before(cohort: Cohort, study_ids: Sequence[str], *, memory_limit: str = "2GB") -> EventsBefore:
+def read_events_before(
+    cohort: Cohort, study_ids: Sequence[str], *, memory_limit: str = MEMORY_LIMIT
+) -> EventsBefore:
     """Read the cohort's events strictly before each study's index time.
 
     An event without a time is a timeless fact in MEDS; it counts for demographic codes only.
@@ -149,35 +150,23 @@ FROM (
 
 @contextlib.contextmanager
 def _database(events: Path, memory_limit: str) -> Iterator[Any]:
-    """An in-memory DuckDB with the view `events`, spilling to a folder that is gone afterwards."""
-    if not re.fullmatch(r"\d+(\.\d+)?\s?([KMGT]i?B)", memory_limit, re.IGNORECASE):
-        raise UsageError(
-            f"The memory limit '{memory_limit}' is not a size: it needs a number and unit, such as 2GB."
-        )
-    with tempfile.TemporaryDirectory(prefix="pefuse-duckdb-") as spill:
-        config: dict[str, Any] = {
-            "memory_limit": memory_limit,
-            "temp_directory": spill,
-            "threads": allowed_cores(),
-            "preserve_insertion_order": False,
-        }
-        with duckdb.connect(":memory:", config=config) as database:
-            database.sql("SET enable_progress_bar = false")
-            try:
-                _add_events(database, events)
-                yield database
-            except duckdb.OutOfMemoryException as error:
-                raise RecordError(f"The events do not fit into {memory_limit}: allow more memory.") from error
-            except duckdb.ConversionException as error:
-                raise RecordError(
-                    f"{_place(error)} is not of its type: subject_id is a whole number, time is in ISO 8601, "
-                    "numeric_value is a number. Text belongs into text_value."
-                ) from error
-            except (duckdb.InvalidInputException, duckdb.IOException) as error:
-                raise RecordError(
-                    f"{_place(error)} is damaged or not of the contract's form, such as a row with too few or too "
-                    "many cells; write it again (see docs/cohort-format.md)."
-                ) from error
+    """A database with the view `events`; what goes wrong with them is told without their content."""
+    with spilling_database(memory_limit) as database:
+        try:
+            _add_events(database, events)
+            yield database
+        except duckdb.OutOfMemoryException as error:
+            raise RecordError(f"The events do not fit into {memory_limit}: allow more memory.") from error
+        except duckdb.ConversionException as error:
+            raise RecordError(
+                f"{_place(error)} is not of its type: subject_id is a whole number, time is in ISO 8601, "
+                "numeric_value is a number. Text belongs into text_value."
+            ) from error
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise RecordError(
+                f"{_place(error)} is damaged or not of the contract's form, such as a row with too few or too "
+                "many cells; write it again (see docs/cohort-format.md)."
+            ) from error
 
 
 def _place(error: Exception) -> str:
