@@ -1,0 +1,93 @@
+"""The record of a cohort, from whatever a source gives as events: cleaned, counted, sorted, in MEDS columns.
+
+Every importer makes a view `imported (subject_id, time, code, numeric_value, text_value)` and ends here, so that
+what is left out and why is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pefuse.database import quoted
+
+__all__ = ["EventCounts", "write_events"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventCounts:
+    """How many events a source has, how many are of the cohort's patients, and what became of those."""
+
+    read: int
+    of_patients: int
+    left_out: dict[str, int]  # by reason
+    written: int
+    codes: int
+
+
+def write_events(database: Any, patients: Sequence[int], path: Path) -> EventCounts:
+    """Write the events of `patients` from the view `imported` to a parquet file, sorted by patient and time.
+
+    Numbers that stand in text become numbers, and blood pressures such as 127/48 two events each. Left out and
+    counted: events without a code, with a time of 1900 or before (what systems write for "unknown"), and all but
+    one of those that are equal in everything.
+
+    Raises:
+        duckdb.Error: a file that the view reads is damaged or of another form.
+    """
+    database.register("patients_frame", pd.DataFrame({"patient_id": pd.array(list(patients), dtype="int64")}))
+    database.sql("CREATE OR REPLACE TABLE patients AS SELECT DISTINCT patient_id FROM patients_frame")
+    database.sql(_KEPT)
+    database.sql(f"COPY ({_WRITTEN}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+    read = database.sql("SELECT count(*) FROM imported").fetchall()[0][0]
+    of_patients, no_code, no_time = database.sql(_COUNTS).fetchall()[0]
+    whole, written, codes = database.sql(
+        f"SELECT (SELECT count(*) FROM whole), count(*), count(DISTINCT code) FROM read_parquet({quoted(path)})"
+    ).fetchall()[0]
+    reasons = {"no code": no_code, "a time of 1900 or before": no_time, "told twice": whole - written}
+    return EventCounts(
+        read=read,
+        of_patients=of_patients,
+        left_out={reason: count for reason, count in reasons.items() if count},
+        written=written,
+        codes=codes,
+    )
+
+
+_KEPT = """
+CREATE OR REPLACE TEMP TABLE kept AS
+SELECT subject_id, time, trim(code) AS code, numeric_value, nullif(trim(text_value), '') AS text_value
+FROM imported SEMI JOIN patients ON subject_id = patient_id;
+
+CREATE OR REPLACE TEMP VIEW whole AS
+WITH usable AS (
+    SELECT *, try_cast(text_value AS DOUBLE) AS as_number,
+           regexp_extract(text_value, '^([0-9]{2,3}) */ *([0-9]{2,3})$', ['systolic', 'diastolic']) AS pressure
+    FROM kept WHERE coalesce(code, '') <> '' AND (time IS NULL OR time >= TIMESTAMP '1901-01-01')
+)
+SELECT subject_id, time, code,
+       coalesce(CASE WHEN isfinite(numeric_value) THEN numeric_value END, as_number) AS number,
+       CASE WHEN as_number IS NULL THEN text_value END AS text
+FROM usable WHERE NOT (coalesce(pressure.systolic, '') <> '' AND contains(lower(code), 'blood pressure'))
+UNION ALL
+SELECT subject_id, time, code || '//' || part, CAST(value AS DOUBLE), NULL
+FROM (
+    SELECT *, unnest(['SYSTOLIC', 'DIASTOLIC']) AS part, unnest([pressure.systolic, pressure.diastolic]) AS value
+    FROM usable WHERE coalesce(pressure.systolic, '') <> '' AND contains(lower(code), 'blood pressure')
+);
+"""
+
+_WRITTEN = """
+SELECT DISTINCT subject_id, time, code, CAST(number AS FLOAT) AS numeric_value, text AS text_value
+FROM whole ORDER BY subject_id, time NULLS FIRST, code, numeric_value, text_value
+"""
+
+_COUNTS = """
+SELECT count(*), count(*) FILTER (coalesce(code, '') = ''),
+       count(*) FILTER (coalesce(code, '') <> '' AND time < TIMESTAMP '1901-01-01')
+FROM kept
+"""

@@ -1,0 +1,112 @@
+"""MEDS: `data/**/*.parquet` with subject_id, time, code, numeric_value; splits and descriptions in `metadata/`.
+
+https://medical-event-data-standard.github.io, versions 0.3 and 0.4.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
+from pefuse.database import MEMORY_LIMIT, quoted
+from pefuse.errors import RecordError
+from pefuse.vocabulary import meaning
+
+__all__ = ["import_meds"]
+
+SPLITS = {"train": "train", "tuning": "validation", "held_out": "test"}
+TIME = "%Y-%m-%dT%H:%M:%S"
+_COLUMNS = ("subject_id", "time", "code", "numeric_value")
+
+
+def import_meds(
+    dataset: Path, out: Path, *, studies: Path, followed_days: int = 0, memory_limit: str = MEMORY_LIMIT
+) -> RecordImport:
+    """Make a cohort of a MEDS dataset's patients.
+
+    Args:
+        dataset: the folder that holds `data` and `metadata`, or one with parquet files alone.
+        studies: the table of studies; patient_id is MEDS's subject_id.
+        followed_days: for so long after a patient's last event the source would know of a death.
+
+    Raises:
+        CohortError, RecordError, StorageError: as `import_record`.
+    """
+    prepare = partial(_prepare, dataset=dataset, followed_days=followed_days)
+    return import_record("meds", dataset, out, studies=studies, prepare=prepare, memory_limit=memory_limit)
+
+
+def _prepare(database: Any, *, dataset: Path, followed_days: int) -> RecordSource:
+    data = dataset / "data" if (dataset / "data").is_dir() else dataset
+    shards = sorted(path for path in data.rglob("*.parquet") if not path.name.startswith("."))
+    if not shards:
+        raise RecordError("The dataset holds no parquet file: MEDS has them in data/.")
+    files = "[" + ", ".join(map(quoted, shards)) + "]"
+    relation = database.sql(f"SELECT * FROM read_parquet({files}, union_by_name = true)")
+    missing = [name for name in _COLUMNS if name not in relation.columns]
+    if missing:
+        raise RecordError(f"The dataset's files lack {', '.join(missing)}: MEDS has {', '.join(_COLUMNS)}.")
+    text = "CAST(text_value AS VARCHAR)" if "text_value" in relation.columns else "NULL"
+    # pandas writes a missing text as the word.
+    database.sql(f"""
+        CREATE VIEW imported AS
+        SELECT CAST(subject_id AS BIGINT) AS subject_id, CAST(time AS TIMESTAMP) AS time, code,
+               CAST(numeric_value AS DOUBLE) AS numeric_value, nullif({text}, 'NaN') AS text_value
+        FROM read_parquet({files}, union_by_name = true)
+    """)
+    people = _people(database, followed_days).join(_splits(database, dataset))
+    return RecordSource(people=people, codes=_codes(database, dataset), notes={"files": len(shards)})
+
+
+def _people(database: Any, followed_days: int) -> pd.DataFrame:
+    frame: pd.DataFrame = database.sql(f"""
+        SELECT subject_id AS patient_id,
+               strftime(min(time) FILTER (starts_with(code, 'MEDS_BIRTH')), '%Y-%m-%d') AS birth_date,
+               strftime(min(time) FILTER (starts_with(code, 'MEDS_DEATH')), '{TIME}') AS death_time,
+               strftime(max(time) FILTER (NOT starts_with(code, 'MEDS_'))
+                        + INTERVAL {int(followed_days)} DAY, '{TIME}')
+                   AS last_follow_up,
+               max(upper(nullif(regexp_extract(code, '^(?:GENDER|SEX)//(F|M|FEMALE|MALE)$', 1, 'i'), ''))) AS sex
+        FROM imported GROUP BY ALL
+    """).df()
+    return frame.set_index("patient_id").fillna("")
+
+
+def _splits(database: Any, dataset: Path) -> pd.DataFrame:
+    path = dataset / "metadata" / "subject_splits.parquet"
+    if not path.is_file():
+        return pd.DataFrame({"split": pd.Series(dtype=str)})
+    frame: pd.DataFrame = database.sql(f"SELECT subject_id, split FROM read_parquet({quoted(path)})").df()
+    return frame.set_index("subject_id").replace({"split": SPLITS})
+
+
+def _codes(database: Any, dataset: Path) -> pd.DataFrame:
+    """Descriptions, and for codes that we do not know the concept of a parent code that we do."""
+    path = dataset / "metadata" / "codes.parquet"
+    if not path.is_file():
+        return pd.DataFrame(columns=["code", "concept", "kind", "unit", "description"], dtype=str)
+    columns = database.sql(f"SELECT * FROM read_parquet({quoted(path)}) LIMIT 0").columns
+    parents = "parent_codes" if "parent_codes" in columns else "NULL"
+    frame: pd.DataFrame = database.sql(f"""
+        SELECT code, coalesce(description, '') AS description, {parents} AS parents
+        FROM read_parquet({quoted(path)})
+    """).df()
+    concepts = [_concept(code, parents) for code, parents in zip(frame["code"], frame["parents"], strict=True)]
+    blank = pd.Series("", index=frame.index)
+    table = frame[["code", "description"]].assign(concept=concepts, kind=blank, unit=blank)
+    # A code with a line break or none at all cannot stand in a table of ours.
+    return table[table["code"].fillna("").str.strip() != ""]
+
+
+def _concept(code: str, parents: Any) -> str:
+    if not isinstance(code, str) or parents is None or isinstance(parents, float) or meaning(code, {}).concepts:
+        return ""
+    for parent in parents:
+        known = meaning(str(parent), {})
+        if known.concepts and known.kind in ("vital", "lab"):
+            return known.concepts[0]
+    return ""

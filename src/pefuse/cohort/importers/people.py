@@ -1,0 +1,110 @@
+"""A table of studies whose blanks are filled from what a source tells of its patients.
+
+The user names the studies (who and when); birth, sex, death and follow-up may come from the record. What the
+table says goes before what the source says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pefuse.cohort.folder import read_csv_as_text
+from pefuse.cohort.importers.table import HORIZON_DAYS
+from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies
+from pefuse.errors import CohortError
+
+__all__ = ["PEOPLE_COLUMNS", "NamedStudies", "completed", "patients_of", "read_named_studies"]
+
+PEOPLE_COLUMNS = ("birth_date", "sex", "death_time", "last_follow_up", "split")
+_NEEDED = ("patient_id", "index_time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedStudies:
+    """Rows with a cohort's columns as text, and how many blanks of each were filled from the source."""
+
+    rows: pd.DataFrame
+    filled: dict[str, int]
+
+
+def read_named_studies(path: Path) -> pd.DataFrame:
+    """The table as text; rows without a study_id get S00001 and so on.
+
+    Raises:
+        CohortError: the file is not there or no CSV, or it does not say who and when.
+    """
+    if not path.is_file():
+        raise CohortError("There is no such table of studies: check the path after --studies.")
+    raw = read_csv_as_text(path)
+    missing = [name for name in _NEEDED if name not in raw]
+    if missing:
+        raise CohortError(f"The table of studies lacks {' and '.join(missing)}: it needs who and when.")
+    if raw.empty:
+        raise CohortError("The table of studies has a header and no rows: it needs one row a CTPA.")
+    if "study_id" not in raw:
+        raw.insert(0, "study_id", [f"S{number:05d}" for number in range(1, len(raw) + 1)])
+    if "ct" not in raw:
+        raw["ct"] = ""
+    return raw[[name for name in raw.columns if name in (*REQUIRED, *OPTIONAL)]]
+
+
+def patients_of(raw: pd.DataFrame) -> pd.Series:
+    """The patient of each row as a whole number.
+
+    Raises:
+        CohortError: a row's patient_id is none.
+    """
+    numbers = [_whole_number(text) for text in raw["patient_id"]]
+    if None in numbers:
+        raise CohortError(
+            f"The table of studies, row {numbers.index(None) + 2}: patient_id is not a whole number."
+        )
+    return pd.Series(numbers, index=raw.index, dtype="int64")
+
+
+def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
+    """Fill blanks of the table from `people`, and hold the result to the cohort's contract.
+
+    Args:
+        raw: from `read_named_studies`.
+        people: one row a patient, indexed by patient_id, with any of PEOPLE_COLUMNS as text, "" = not known.
+
+    Raises:
+        CohortError: a row breaks the contract.
+    """
+    rows, filled = raw.copy(), Counter[str]()
+    known = people.reindex(patients_of(raw))
+    # Dates from elsewhere are not to contradict a label of the table's own, nor a birth date an age.
+    labelled = {"death_time", "last_follow_up"} & set(raw.columns) or "died" in raw.columns
+    kept_back = {"death_time", "last_follow_up"} if labelled else set()
+    if "age_years" in raw.columns:
+        kept_back.add("birth_date")
+    for name in PEOPLE_COLUMNS:
+        if name not in people.columns or name in kept_back or (name == "split" and not _splits_all(rows, known)):
+            continue
+        told = known[name].fillna("").to_numpy()
+        own = rows[name].to_numpy() if name in rows else np.full(len(rows), "", dtype=object)
+        rows[name] = np.where(own != "", own, told)
+        filled[name] = int(((own == "") & (told != "")).sum())
+    if "sex" not in rows:
+        rows["sex"] = ""
+    checked_studies(rows, horizon_days=HORIZON_DAYS)
+    return NamedStudies(rows=rows, filled={name: count for name, count in filled.items() if count})
+
+
+def _splits_all(rows: pd.DataFrame, known: pd.DataFrame) -> bool:
+    """Whether the source's splits are to be used: a split for some of the studies only is none."""
+    return "split" not in rows and bool((known["split"].fillna("") != "").all())
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if -(2**63) <= number < 2**63 else None

@@ -1,0 +1,131 @@
+"""A record import, from a view of events and a table of people to a cohort folder and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import yaml
+
+from pefuse.cohort.importers.dicom import import_source
+from pefuse.cohort.importers.events import EventCounts, write_events
+from pefuse.cohort.importers.people import completed, patients_of, read_named_studies
+from pefuse.cohort.importers.publishing import REPORT, check_out, published
+from pefuse.cohort.importers.table import HORIZON_DAYS
+from pefuse.database import spilling_database
+from pefuse.errors import CohortError, RecordError
+from pefuse.storage import write_json, write_text
+
+__all__ = ["RecordImport", "RecordSource", "import_record"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSource:
+    """What an importer makes of its source, in the database: the view `imported`, the people, the codes.
+
+    people: indexed by patient_id, text columns of PEOPLE_COLUMNS. codes: code, concept, kind, unit, description
+    (text, "" = nothing said) of codes that may occur. notes: counts of what else was found, by what it is.
+    """
+
+    people: pd.DataFrame
+    codes: pd.DataFrame
+    notes: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordImport:
+    """What an import found, in counts; it is also `import_report.json`."""
+
+    importer: str
+    source: str  # a hash of where the source lies
+    studies: int
+    patients: int
+    patients_without_events: int
+    filled: dict[str, int]  # blanks of the table of studies that the source filled, by column
+    events: EventCounts
+    notes: dict[str, int]
+
+
+def import_record(
+    name: str,
+    source: Path,
+    out: Path,
+    *,
+    studies: Path,
+    prepare: Callable[[Any], RecordSource],
+    memory_limit: str,
+) -> RecordImport:
+    """Write a cohort folder from what `prepare` makes of a source.
+
+    Args:
+        name: of the importer.
+        source: where it lies.
+        studies: the user's table, one row a study: patient_id and index_time, other columns where known.
+        prepare: fills the database that it is given.
+
+    Raises:
+        CohortError: `out` holds another cohort, or the table breaks the contract.
+        RecordError: the source is not of its form, or damaged.
+        StorageError: the disk is full, or `out` cannot be written.
+    """
+    if not source.exists():
+        raise RecordError("There is nothing at the source's path: check it.")
+    raw = read_named_studies(studies)
+    patients = patients_of(raw)
+    digest = import_source(source)
+    check_out(out, digest)
+    with spilling_database(memory_limit) as database, published(out) as aside, _told(name, memory_limit):
+        made = prepare(database)
+        named = completed(raw, made.people)
+        counts = write_events(database, patients.tolist(), aside / "events.parquet")
+        present = {row[0] for row in database.sql("SELECT DISTINCT subject_id FROM kept").fetchall()}
+        if not present:
+            raise CohortError(
+                "The source has no event of any patient of the table of studies: patient_id must be the source's."
+            )
+        report = RecordImport(
+            importer=name,
+            source=digest,
+            studies=len(raw),
+            patients=patients.nunique(),
+            patients_without_events=len(set(patients) - present),
+            filled=named.filled,
+            events=counts,
+            notes=made.notes,
+        )
+        write_text(aside / "studies.csv", named.rows.to_csv(index=False))
+        _write_codes(database, made.codes, aside)
+        write_text(aside / "cohort.yaml", _about(name))
+        write_json(aside / REPORT, asdict(report))
+    return report
+
+
+def _write_codes(database: Any, codes: pd.DataFrame, folder: Path) -> None:
+    """Of the codes that occur, those of which the source says something."""
+    occur = {row[0] for row in database.sql("SELECT DISTINCT code FROM whole").fetchall()}
+    told = codes[codes["code"].isin(occur)].drop_duplicates("code").sort_values("code")
+    write_text(folder / "codes.csv", told.to_csv(index=False))
+
+
+def _about(name: str) -> str:
+    about = {"name": f"{name} import", "horizon_days": HORIZON_DAYS, "simulated": False}
+    return yaml.safe_dump({**about, "source": f"pefuse import {name}"}, sort_keys=False)
+
+
+@contextmanager
+def _told(name: str, memory_limit: str) -> Iterator[None]:
+    """What DuckDB finds wrong with a source's files, without the content that it quotes."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise RecordError(f"The source's events do not fit into {memory_limit}: allow more memory.") from error
+    except duckdb.Error as error:
+        raise RecordError(
+            f"The source is not {name} as it is understood here, or a file of it is damaged "
+            f"({type(error).__name__.removesuffix('Exception')}): see docs/records.md."
+        ) from error
