@@ -36,8 +36,9 @@ Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, total)` by everything that takes long; the CLI draws bars from it."""
 
 FeatureFamily = Literal[
-    "demographic", "vital", "lab", "medication", "diagnosis", "visit", "time", "arrival", "score", "table"
-]
+    "demographic", "vital", "lab", "medication", "diagnosis", "procedure", "observation", "visit", "time",
+    "arrival", "score", "table",
+]  # fmt: skip
 FeatureKind = Literal["continuous", "binary", "categorical"]
 FieldOfView = Literal["whole", "lungs"]  # what of a scan is brought to the model's grid
 

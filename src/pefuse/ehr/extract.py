@@ -39,6 +39,12 @@ MONTHS = (
     "November",
     "December",
 )
+MARKED: dict[str, FeatureFamily] = {
+    "medication": "medication",
+    "diagnosis": "diagnosis",
+    "procedure": "procedure",
+    "observation": "observation",
+}
 MEASURED: dict[str, FeatureFamily] = {"vital": "vital", "lab": "lab", "score": "score"}
 
 
@@ -207,23 +213,26 @@ def _measured_column(known: CodeMeaning) -> RawColumn:
 
 
 def _marks(events: EventsBefore) -> _Entries:
-    """Medications and diagnoses, set or not. A number that comes with one says whether it is there: 0 = not."""
-    family: dict[str, FeatureFamily] = {"medication": "medication", "diagnosis": "diagnosis"}
-    chosen = [known.kind in family for known in events.meanings]
+    """Medications, diagnoses, procedures and observations, set or not.
+
+    A number that comes with one says whether it is there (0 = not), but for a medication, where it is a dose.
+    """
+    chosen = [known.kind in MARKED for known in events.meanings]
     latest = events.latest[np.array(chosen, dtype=bool)[events.latest["code"].to_numpy(dtype=np.intp)]]
-    diagnosis = np.array([known.kind == "diagnosis" for known in events.meanings], dtype=bool)
-    denied = diagnosis[latest["code"].to_numpy(dtype=np.intp)] & (latest["value"] == 0).to_numpy()
+    deniable = np.array([known.kind != "medication" for known in events.meanings], dtype=bool)
+    denied = deniable[latest["code"].to_numpy(dtype=np.intp)] & (latest["value"] == 0).to_numpy()
     latest = latest[~denied]
     columns: dict[str, RawColumn] = {}
     for code in latest["code"].unique():
         known = events.meanings[code]
         shown = f"drug: {known.name}" if known.kind == "medication" else known.name
-        column = RawColumn(key=f"{known.kind}//{known.key}", name=shown, family=family[known.kind], kind="binary")
+        column = RawColumn(key=f"{known.kind}//{known.key}", name=shown, family=MARKED[known.kind], kind="binary")
         # Several codes may mean one feature; the longest name is the one with a description.
         before = columns.get(column.key)
         if before is None or (len(shown), shown) > (len(before.name), before.name):
             columns[column.key] = column
-    used = sorted(columns, key=lambda key: (columns[key].family != "medication", columns[key].name.lower(), key))
+    order = list(MARKED)
+    used = sorted(columns, key=lambda key: (order.index(columns[key].family), columns[key].name.lower(), key))
     place_of = {key: place for place, key in enumerate(used)}
     to_place = np.array(
         [place_of.get(f"{known.kind}//{known.key}", -1) for known in events.meanings], dtype=np.intp

@@ -36,7 +36,7 @@ class PreparationConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    min_diagnosis_share: float = 0.05  # the paper's rule for ICD codes
+    min_diagnosis_share: float = 0.05  # the paper's rule for ICD codes; for procedures and observations too
     min_medication_share: float = 0.0  # the paper keeps all 641 classes
     min_level_share: float = 0.01  # of a categorical level; rarer ones share "none of the levels"
     min_present_share: float = 0.01  # a number present in fewer rows is dropped
@@ -260,10 +260,11 @@ def _indicator(column: RawColumn, missing_share: float, config: PreparationConfi
 def _fit_mark(raw: RawRecord, place: int, rows: NDArray[np.intp], config: PreparationConfig) -> _Fitted:
     column = raw.columns[place]
     share = float(raw.numbers(place)[rows].mean())
-    least = {"diagnosis": config.min_diagnosis_share, "medication": config.min_medication_share}
+    least = dict.fromkeys(("diagnosis", "procedure", "observation"), config.min_diagnosis_share)
+    least["medication"] = config.min_medication_share
     if share in (0.0, 1.0):
         return [], "constant"
-    if share < least.get(column.family, 0.0):
+    if share < least.get(str(column.family), 0.0):
         return [], "rare"
     mark = PreparedColumn(name=column.name, key=column.key, family=column.family, kind="binary", role="mark")
     return [mark], ""

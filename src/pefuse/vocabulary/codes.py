@@ -19,7 +19,10 @@ from pefuse.vocabulary.tables import read_table
 
 __all__ = ["CODE_KINDS", "CodeMeaning", "CodeRow", "code_rows", "meaning"]
 
-CODE_KINDS = ("vital", "lab", "medication", "diagnosis", "demographic", "visit", "arrival", "score")
+CODE_KINDS = (
+    "vital", "lab", "medication", "diagnosis", "procedure", "observation", "demographic", "visit", "arrival",
+    "score",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,8 @@ def meaning(code: str, declared: Mapping[str, CodeRow]) -> CodeMeaning:
         return _diagnosis(code, row)
     if kind in ("vital", "lab", "score"):
         return _measurement(code, row, kind)
+    if kind in ("procedure", "observation"):
+        return _done_or_seen(code, row, kind)
     return _fact(code, row, kind)
 
 
@@ -117,6 +122,13 @@ def _diagnosis(code: str, row: CodeRow) -> CodeMeaning:
         key = code
         name = row.description or " ".join(item.replace("_", " ") for item in named) or _tail(code)
     return CodeMeaning(code=code, key=key, kind="diagnosis", concepts=meant, name=name, tail=_tail(code))
+
+
+def _done_or_seen(code: str, row: CodeRow, kind: str) -> CodeMeaning:
+    """A procedure, or something observed that is no measurement: each code is a feature of its own."""
+    named = (row.concept,) if row.concept in concepts() else ()
+    name = row.description or row.concept.replace("_", " ") or " ".join(_tail(code).split("//"))
+    return CodeMeaning(code=code, key=code, kind=kind, concepts=named, name=name, tail=_tail(code))
 
 
 def _fact(code: str, row: CodeRow, kind: str) -> CodeMeaning:
