@@ -12,7 +12,7 @@ import pandas as pd
 from pefuse.errors import CohortError
 from pefuse.types import STUDY_COLUMNS
 
-__all__ = ["checked_studies", "name_cases"]
+__all__ = ["checked_studies", "name_cases", "patient_ids"]
 
 REQUIRED = ("study_id", "patient_id", "index_time", "ct", "sex")
 OPTIONAL = ("birth_date", "age_years", "death_time", "last_follow_up", "died", "split", "site")
@@ -36,7 +36,7 @@ def checked_studies(raw: pd.DataFrame, *, horizon_days: int) -> pd.DataFrame:
     index_time = _times(raw, "index_time", required=True)
     studies = pd.DataFrame(
         {
-            "patient_id": _patient_ids(raw),
+            "patient_id": patient_ids(raw),
             "index_time": index_time,
             "ct": _scan_paths(raw),
             "age_years": _ages(raw, index_time),
@@ -104,11 +104,20 @@ def _study_ids(column: pd.Series) -> pd.Index:
     return ids
 
 
-def _patient_ids(raw: pd.DataFrame) -> pd.Series:
+def patient_ids(raw: pd.DataFrame) -> pd.Series:
+    """The column patient_id as int64.
+
+    Raises:
+        CohortError: a cell is no whole number.
+    """
     text = raw["patient_id"].str.replace(r"\.0+$", "", regex=True)  # Excel turns 12 into 12.0
-    good = text.str.fullmatch(r"-?\d{1,18}")
-    _refuse(raw.index[~good], "patient_id is not a whole number of at most 18 digits")
+    good = np.array([_is_whole_number(each) for each in text])
+    _refuse(raw.index[~good], "patient_id is not a whole number of 64 bits")
     return text.astype("int64")
+
+
+def _is_whole_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d{1,19}", text) is not None and -(2**63) <= int(text) < 2**63
 
 
 def _times(raw: pd.DataFrame, name: str, *, required: bool = False) -> pd.Series:

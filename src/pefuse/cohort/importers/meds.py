@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pefuse.cohort.importers.people import TIME
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
 from pefuse.database import MEMORY_LIMIT, quoted
 from pefuse.errors import RecordError
@@ -19,7 +20,6 @@ from pefuse.vocabulary import meaning
 __all__ = ["import_meds"]
 
 SPLITS = {"train": "train", "tuning": "validation", "held_out": "test"}
-TIME = "%Y-%m-%dT%H:%M:%S"
 _COLUMNS = ("subject_id", "time", "code", "numeric_value")
 
 

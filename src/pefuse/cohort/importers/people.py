@@ -15,11 +15,12 @@ import pandas as pd
 
 from pefuse.cohort.folder import read_csv_as_text
 from pefuse.cohort.importers.table import HORIZON_DAYS
-from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies
+from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies, patient_ids
 from pefuse.errors import CohortError
 
-__all__ = ["PEOPLE_COLUMNS", "NamedStudies", "completed", "patients_of", "read_named_studies"]
+__all__ = ["PEOPLE_COLUMNS", "TIME", "NamedStudies", "completed", "read_named_studies"]
 
+TIME = "%Y-%m-%dT%H:%M:%S"  # of death_time and last_follow_up
 PEOPLE_COLUMNS = ("birth_date", "sex", "death_time", "last_follow_up", "split")
 _NEEDED = ("patient_id", "index_time")
 
@@ -53,20 +54,6 @@ def read_named_studies(path: Path) -> pd.DataFrame:
     return raw[[name for name in raw.columns if name in (*REQUIRED, *OPTIONAL)]]
 
 
-def patients_of(raw: pd.DataFrame) -> pd.Series:
-    """The patient of each row as a whole number.
-
-    Raises:
-        CohortError: a row's patient_id is none.
-    """
-    numbers = [_whole_number(text) for text in raw["patient_id"]]
-    if None in numbers:
-        raise CohortError(
-            f"The table of studies, row {numbers.index(None) + 2}: patient_id is not a whole number."
-        )
-    return pd.Series(numbers, index=raw.index, dtype="int64")
-
-
 def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
     """Fill blanks of the table from `people`, and hold the result to the cohort's contract.
 
@@ -78,7 +65,7 @@ def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
         CohortError: a row breaks the contract.
     """
     rows, filled = raw.copy(), Counter[str]()
-    known = people.reindex(patients_of(raw))
+    known = people.reindex(patient_ids(raw))
     # Dates from elsewhere are not to contradict a label of the table's own, nor a birth date an age.
     labelled = {"death_time", "last_follow_up"} & set(raw.columns) or "died" in raw.columns
     kept_back = {"death_time", "last_follow_up"} if labelled else set()
@@ -100,11 +87,3 @@ def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
 def _splits_all(rows: pd.DataFrame, known: pd.DataFrame) -> bool:
     """Whether the source's splits are to be used: a split for some of the studies only is none."""
     return "split" not in rows and bool((known["split"].fillna("") != "").all())
-
-
-def _whole_number(text: str) -> int | None:
-    try:
-        number = int(text)
-    except ValueError:
-        return None
-    return number if -(2**63) <= number < 2**63 else None

@@ -14,9 +14,10 @@ import yaml
 
 from pefuse.cohort.importers.dicom import import_source
 from pefuse.cohort.importers.events import EventCounts, write_events
-from pefuse.cohort.importers.people import completed, patients_of, read_named_studies
+from pefuse.cohort.importers.people import completed, read_named_studies
 from pefuse.cohort.importers.publishing import REPORT, check_out, published
 from pefuse.cohort.importers.table import HORIZON_DAYS
+from pefuse.cohort.studies import patient_ids
 from pefuse.database import spilling_database
 from pefuse.errors import CohortError, RecordError
 from pefuse.storage import write_json, write_text
@@ -76,7 +77,7 @@ def import_record(
     if not source.exists():
         raise RecordError("There is nothing at the source's path: check it.")
     raw = read_named_studies(studies)
-    patients = patients_of(raw)
+    patients = patient_ids(raw)
     digest = import_source(source)
     check_out(out, digest)
     with spilling_database(memory_limit) as database, published(out) as aside, _told(name, memory_limit):
