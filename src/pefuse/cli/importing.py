@@ -14,7 +14,7 @@ from pefuse.cli.progress import show_progress
 from pefuse.errors import UsageError
 
 if TYPE_CHECKING:  # too slow for the door
-    from pefuse.cohort.importers import DicomImport
+    from pefuse.cohort.importers import DicomImport, RecordImport
 
 __all__ = ["importing"]
 
@@ -25,7 +25,7 @@ importing = typer.Typer(help="Make a cohort folder from what a hospital has.")
 
 @importing.callback()
 def _group() -> None:
-    """Make a cohort folder from what a hospital has: DICOM scans in any order, joined to a table of studies."""
+    """Make a cohort folder from what a hospital has: scans in any order, or records, by a table of studies."""
 
 
 @importing.command()
@@ -72,6 +72,88 @@ def dicom(
         print_json({"cohort": str(out), **asdict(found)})
     else:
         _print(found, out)
+
+
+Studies = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="CSV, one row a study: patient_id as the source has it, index_time, and what else is known.",
+        show_default=False,
+    ),
+]
+FollowedDays = Annotated[
+    int, typer.Option(help="For so many days after the end of a patient's record a death would be known.", min=0)
+]
+MemoryLimit = Annotated[str, typer.Option(help="What does not fit into it is spilled to disk.")]
+
+
+@importing.command()
+def meds(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="DATASET", help="The folder with data/ and metadata/.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    studies: Studies,
+    followed_days: FollowedDays = 0,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take the record of a table's studies from a MEDS dataset."""
+    from pefuse.cohort.importers import import_meds
+
+    _tell(
+        import_meds(source, out, studies=studies, followed_days=followed_days, memory_limit=memory_limit),
+        out,
+        json=json,
+    )
+
+
+@importing.command()
+def omop(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="OMOP CDM 5.3 or 5.4, a CSV or parquet file a table.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    studies: Studies,
+    followed_days: FollowedDays = 0,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take the record of a table's studies from an OMOP database's tables."""
+    from pefuse.cohort.importers import import_omop
+
+    _tell(
+        import_omop(source, out, studies=studies, followed_days=followed_days, memory_limit=memory_limit),
+        out,
+        json=json,
+    )
+
+
+def _tell(found: RecordImport, out: Path, *, json: bool) -> None:
+    if json:
+        print_json({"cohort": str(out), **asdict(found)})
+        return
+    events = found.events
+    print_lines(
+        f"{out}: {found.studies} studies of {found.patients} patients, {found.patients_without_events} of them "
+        "without an event.",
+        f"Events: {events.written} written, of {events.of_patients} of these patients and {events.read} in the "
+        f"source; {events.codes} codes.",
+    )
+    for title, counts in (
+        ("Left out", events.left_out),
+        ("Filled in studies.csv from the source", found.filled),
+        ("Noted", found.notes),
+    ):
+        if counts:
+            print_lines(f"{title}:", *(f"  {count}  {what}" for what, count in counts.items()))
 
 
 def _check_tree(tree: Path, out: Path) -> None:

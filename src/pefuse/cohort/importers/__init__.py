@@ -1,13 +1,19 @@
 """What a hospital has, made into a cohort folder."""
 
 from pefuse.cohort.importers.dicom import DicomImport, check_import, import_dicom, import_source
+from pefuse.cohort.importers.meds import import_meds
+from pefuse.cohort.importers.omop import import_omop
+from pefuse.cohort.importers.record import RecordImport
 from pefuse.cohort.importers.table import StudiesTable, read_studies_table
 
 __all__ = [
     "DicomImport",
+    "RecordImport",
     "StudiesTable",
     "check_import",
     "import_dicom",
+    "import_meds",
+    "import_omop",
     "import_source",
     "read_studies_table",
 ]

@@ -5,6 +5,7 @@ https://medical-event-data-standard.github.io, versions 0.3 and 0.4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,22 +92,24 @@ def _codes(database: Any, dataset: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=["code", "concept", "kind", "unit", "description"], dtype=str)
     columns = database.sql(f"SELECT * FROM read_parquet({quoted(path)}) LIMIT 0").columns
     parents = "parent_codes" if "parent_codes" in columns else "NULL"
-    frame: pd.DataFrame = database.sql(f"""
-        SELECT code, coalesce(description, '') AS description, {parents} AS parents
-        FROM read_parquet({quoted(path)})
-    """).df()
-    concepts = [_concept(code, parents) for code, parents in zip(frame["code"], frame["parents"], strict=True)]
-    blank = pd.Series("", index=frame.index)
-    table = frame[["code", "description"]].assign(concept=concepts, kind=blank, unit=blank)
-    # A code with a line break or none at all cannot stand in a table of ours.
-    return table[table["code"].fillna("").str.strip() != ""]
+    rows = database.sql(f"""
+        SELECT code, coalesce(description, ''), {parents}
+        FROM read_parquet({quoted(path)}) WHERE trim(coalesce(code, '')) <> ''
+    """).fetchall()
+    return pd.DataFrame(
+        {
+            "code": [code for code, _, _ in rows],
+            "concept": [_concept(code, parents or []) for code, _, parents in rows],
+            "kind": "",
+            "unit": "",
+            "description": [description for _, description, _ in rows],
+        }
+    )
 
 
-def _concept(code: str, parents: Any) -> str:
-    if not isinstance(code, str) or parents is None or isinstance(parents, float) or meaning(code, {}).concepts:
+def _concept(code: str, parents: Sequence[str]) -> str:
+    """Of the first parent code whose concept we know, where we do not know the code's own."""
+    if meaning(code, {}).concepts:
         return ""
-    for parent in parents:
-        known = meaning(str(parent), {})
-        if known.concepts and known.kind in ("vital", "lab"):
-            return known.concepts[0]
-    return ""
+    known = (meaning(parent, {}) for parent in parents if parent)
+    return next((each.concepts[0] for each in known if each.concepts and each.kind in ("vital", "lab")), "")

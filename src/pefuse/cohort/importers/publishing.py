@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pefuse.cohort.folder import load_cohort
@@ -66,6 +66,8 @@ def published(out: Path) -> Iterator[Path]:
         raise mended from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            out.rmdir()  # an empty folder is nothing to leave behind; one that holds anything stays
 
 
 def _move(aside: Path, out: Path) -> None:
