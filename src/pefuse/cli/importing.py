@@ -136,6 +136,26 @@ def omop(
     )
 
 
+@importing.command()
+def inspect(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="The release, its archives unpacked.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    require_pe: Annotated[
+        bool, typer.Option("--require-pe", help="Only studies whose report tells of an embolism.")
+    ] = False,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take studies, scans, labels, splits and records from INSPECT (Stanford)."""
+    from pefuse.cohort.importers import import_inspect
+
+    _tell(import_inspect(source, out, require_pe=require_pe, memory_limit=memory_limit), out, json=json)
+
+
 def _tell(found: RecordImport, out: Path, *, json: bool) -> None:
     if json:
         print_json({"cohort": str(out), **asdict(found)})

@@ -1,6 +1,7 @@
 """What a hospital has, made into a cohort folder."""
 
 from pefuse.cohort.importers.dicom import DicomImport, check_import, import_dicom, import_source
+from pefuse.cohort.importers.inspect import import_inspect
 from pefuse.cohort.importers.meds import import_meds
 from pefuse.cohort.importers.omop import import_omop
 from pefuse.cohort.importers.record import RecordImport
@@ -12,6 +13,7 @@ __all__ = [
     "StudiesTable",
     "check_import",
     "import_dicom",
+    "import_inspect",
     "import_meds",
     "import_omop",
     "import_source",

@@ -13,10 +13,10 @@ import pandas as pd
 import yaml
 
 from pefuse.cohort.importers.matching import Matches, dicom_studies, match
-from pefuse.cohort.importers.publishing import REPORT, check_out, published
+from pefuse.cohort.importers.publishing import REPORT, check_out, published, write_file_lists
 from pefuse.cohort.importers.table import HORIZON_DAYS, StudiesTable
 from pefuse.errors import CohortError
-from pefuse.storage import make_folder, write_json, write_text
+from pefuse.storage import write_json, write_text
 
 __all__ = ["DicomImport", "check_import", "import_dicom", "import_source"]
 
@@ -87,7 +87,8 @@ def import_dicom(
     matches = match(table.keys, studies)
     report = _report(index, table, matches, source=source)
     with published(out) as aside:
-        _write_scans(matches, aside / "scans", final=out / "scans", root=root)
+        files = {study_id: [root / file for file in scan.files] for study_id, scan in matches.scans.items()}
+        write_file_lists(files, aside / "scans", final=out / "scans")
         rows = table.rows.assign(ct=_scan_paths(table, matches))
         write_text(aside / "studies.csv", rows.to_csv(index=False))
         write_text(aside / "unmatched.csv", _unmatched(matches).to_csv(index=False))
@@ -116,18 +117,6 @@ def _report(index: pd.DataFrame, table: StudiesTable, matches: Matches, *, sourc
 
 def _scan_paths(table: StudiesTable, matches: Matches) -> list[str]:
     return [f"scans/{study_id}.files" if study_id in matches.scans else "" for study_id in table.keys.index]
-
-
-def _write_scans(matches: Matches, folder: Path, *, final: Path, root: Path) -> None:
-    """One list of files a study; relative where the files lie in the cohort folder, which may then be moved."""
-    make_folder(folder)
-    base = Path(os.path.abspath(root))
-    final = Path(os.path.abspath(final))
-    if base.is_relative_to(final.parent):
-        base = Path(os.path.relpath(base, final))
-    for study_id, scan in matches.scans.items():
-        lines = "".join(f"{base / file}\n" for file in scan.files)
-        (folder / f"{study_id}.files").write_bytes(os.fsencode(lines))
 
 
 def _unmatched(matches: Matches) -> pd.DataFrame:

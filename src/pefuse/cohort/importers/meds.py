@@ -18,7 +18,7 @@ from pefuse.database import MEMORY_LIMIT, quoted
 from pefuse.errors import RecordError
 from pefuse.vocabulary import meaning
 
-__all__ = ["import_meds"]
+__all__ = ["add_meds_events", "import_meds", "meds_people"]
 
 SPLITS = {"train": "train", "tuning": "validation", "held_out": "test"}
 _COLUMNS = ("subject_id", "time", "code", "numeric_value")
@@ -46,24 +46,34 @@ def _prepare(database: Any, *, dataset: Path, followed_days: int) -> RecordSourc
     shards = sorted(path for path in data.rglob("*.parquet") if not path.name.startswith("."))
     if not shards:
         raise RecordError("The dataset holds no parquet file: MEDS has them in data/.")
-    files = "[" + ", ".join(map(quoted, shards)) + "]"
-    relation = database.sql(f"SELECT * FROM read_parquet({files}, union_by_name = true)")
-    missing = [name for name in _COLUMNS if name not in relation.columns]
+    add_meds_events(database, shards)
+    people = meds_people(database, followed_days).join(_splits(database, dataset))
+    return RecordSource(people=people, codes=_codes(database, dataset), notes={"files": len(shards)})
+
+
+def add_meds_events(database: Any, shards: Sequence[Path]) -> None:
+    """The view `imported` of these parquet files.
+
+    Raises:
+        RecordError: they lack a column of MEDS.
+    """
+    source = f"read_parquet([{', '.join(map(quoted, shards))}], union_by_name = true)"
+    columns = database.sql(f"SELECT * FROM {source} LIMIT 0").columns
+    missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         raise RecordError(f"The dataset's files lack {', '.join(missing)}: MEDS has {', '.join(_COLUMNS)}.")
-    text = "CAST(text_value AS VARCHAR)" if "text_value" in relation.columns else "NULL"
-    # pandas writes a missing text as the word.
+    text = "CAST(text_value AS VARCHAR)" if "text_value" in columns else "NULL"
+    # pandas writes a missing text as the word NaN.
     database.sql(f"""
         CREATE VIEW imported AS
         SELECT CAST(subject_id AS BIGINT) AS subject_id, CAST(time AS TIMESTAMP) AS time, code,
                CAST(numeric_value AS DOUBLE) AS numeric_value, nullif({text}, 'NaN') AS text_value
-        FROM read_parquet({files}, union_by_name = true)
+        FROM {source}
     """)
-    people = _people(database, followed_days).join(_splits(database, dataset))
-    return RecordSource(people=people, codes=_codes(database, dataset), notes={"files": len(shards)})
 
 
-def _people(database: Any, followed_days: int) -> pd.DataFrame:
+def meds_people(database: Any, followed_days: int) -> pd.DataFrame:
+    """Birth, sex, death and end of record of each patient of the view `imported`, as text, "" = not known."""
     frame: pd.DataFrame = database.sql(f"""
         SELECT subject_id AS patient_id,
                strftime(min(time) FILTER (starts_with(code, 'MEDS_BIRTH')), '%Y-%m-%d') AS birth_date,
@@ -71,7 +81,7 @@ def _people(database: Any, followed_days: int) -> pd.DataFrame:
                strftime(max(time) FILTER (NOT starts_with(code, 'MEDS_'))
                         + INTERVAL {int(followed_days)} DAY, '{TIME}')
                    AS last_follow_up,
-               max(upper(nullif(regexp_extract(code, '^(?:GENDER|SEX)//(F|M|FEMALE|MALE)$', 1, 'i'), ''))) AS sex
+               max(upper(nullif(regexp_extract(code, '^(?:GENDER|SEX)//?(F|M|FEMALE|MALE)$', 1, 'i'), ''))) AS sex
         FROM imported GROUP BY ALL
     """).df()
     return frame.set_index("patient_id").fillna("")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pefuse.cohort.folder import load_cohort
 from pefuse.errors import CohortError
 from pefuse.storage import disk_error, make_folder
 
-__all__ = ["REPORT", "check_out", "published"]
+__all__ = ["REPORT", "check_out", "published", "write_file_lists"]
 
 REPORT = "import_report.json"
 _PREFIX = ".partial-import-"
@@ -84,3 +84,26 @@ def _move(aside: Path, out: Path) -> None:
         if (out / name).is_dir():
             os.replace(out / name, old / name)
         os.replace(aside / name, out / name)
+
+
+def write_file_lists(scans: Mapping[str, Sequence[Path]], folder: Path, *, final: Path) -> None:
+    """`<study_id>.files`, the paths of a study's files, for each.
+
+    Paths are relative where the files lie in the cohort folder, which may then be moved, and else absolute.
+
+    Args:
+        folder: where the lists are written; it will be moved to `final`, in the cohort folder.
+    """
+    if not scans:
+        return
+    make_folder(folder)
+    final = Path(os.path.abspath(final))
+    for study_id, files in scans.items():
+        paths = [os.path.abspath(file) for file in files]
+        lines = "".join(f"{_from(final, path)}\n" for path in paths)
+        (folder / f"{study_id}.files").write_bytes(os.fsencode(lines))
+
+
+def _from(final: Path, path: str) -> str:
+    inside = path.startswith(f"{final.parent}{os.sep}")
+    return os.path.relpath(path, final) if inside else path

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 from pefuse.cohort.importers.dicom import import_source
 from pefuse.cohort.importers.events import EventCounts, write_events
 from pefuse.cohort.importers.people import completed, read_named_studies
-from pefuse.cohort.importers.publishing import REPORT, check_out, published
+from pefuse.cohort.importers.publishing import REPORT, check_out, published, write_file_lists
 from pefuse.cohort.importers.table import HORIZON_DAYS
 from pefuse.cohort.studies import patient_ids
 from pefuse.database import spilling_database
@@ -30,12 +30,15 @@ class RecordSource:
     """What an importer makes of its source, in the database: the view `imported`, the people, the codes.
 
     people: indexed by patient_id, text columns of PEOPLE_COLUMNS. codes: code, concept, kind, unit, description
-    (text, "" = nothing said) of codes that may occur. notes: counts of what else was found, by what it is.
+    (text, "" = nothing said) of codes that may occur. notes: what else was found, a count or a word each.
+    studies: of a source that has them, columns of a cohort as text; scans: the files of each, by study_id.
     """
 
     people: pd.DataFrame
     codes: pd.DataFrame
-    notes: dict[str, int]
+    notes: Mapping[str, int | str]
+    studies: pd.DataFrame | None = None
+    scans: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class RecordImport:
     patients_without_events: int
     filled: dict[str, int]  # blanks of the table of studies that the source filled, by column
     events: EventCounts
-    notes: dict[str, int]
+    notes: dict[str, int | str]
 
 
 def import_record(
@@ -57,7 +60,7 @@ def import_record(
     source: Path,
     out: Path,
     *,
-    studies: Path,
+    studies: Path | None,
     prepare: Callable[[Any], RecordSource],
     memory_limit: str,
 ) -> RecordImport:
@@ -66,7 +69,8 @@ def import_record(
     Args:
         name: of the importer.
         source: where it lies.
-        studies: the user's table, one row a study: patient_id and index_time, other columns where known.
+        studies: the user's table, one row a study: patient_id, index_time, and what else is known; None where the
+            source has its own.
         prepare: fills the database that it is given.
 
     Raises:
@@ -76,12 +80,14 @@ def import_record(
     """
     if not source.exists():
         raise RecordError("There is nothing at the source's path: check it.")
-    raw = read_named_studies(studies)
-    patients = patient_ids(raw)
+    listed = None if studies is None else read_named_studies(studies)
     digest = import_source(source)
     check_out(out, digest)
     with spilling_database(memory_limit) as database, published(out) as aside, _told(name, memory_limit):
         made = prepare(database)
+        raw = made.studies if listed is None else listed
+        assert raw is not None
+        patients = patient_ids(raw)
         named = completed(raw, made.people)
         counts = write_events(database, patients.tolist(), aside / "events.parquet")
         present = {row[0] for row in database.sql("SELECT DISTINCT subject_id FROM kept").fetchall()}
@@ -97,8 +103,9 @@ def import_record(
             patients_without_events=len(set(patients) - present),
             filled=named.filled,
             events=counts,
-            notes=made.notes,
+            notes=dict(made.notes),
         )
+        write_file_lists(made.scans, aside / "scans", final=out / "scans")
         write_text(aside / "studies.csv", named.rows.to_csv(index=False))
         _write_codes(database, made.codes, aside)
         write_text(aside / "cohort.yaml", _about(name))
