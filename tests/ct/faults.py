@@ -671,6 +671,75 @@ def intercept_slightly_wrong_in_two_slices(folder: Path) -> list[Truth]:
     return contradictory(folder, setting(lambda i: i in (MIDDLE, MIDDLE + 9), RescaleIntercept="-1004"))
 
 
+@fault()
+def intercept_200_too_high(folder: Path) -> list[Truth]:
+    """RescaleIntercept of -824 on values stored with -1024"""
+    return contradictory(folder, setting(RescaleIntercept="-824"))
+
+
+@fault()
+def slope_a_fifth_too_large(folder: Path) -> list[Truth]:
+    """RescaleSlope of 1.2 on values stored with 1"""
+    return contradictory(folder, setting(RescaleSlope="1.2"))
+
+
+def _rearranged(folder: Path, *, places: Sequence[int], mirrored: Sequence[int] = ()) -> list[Truth]:
+    """The pixels of slice `places[i]` at the place of slice i."""
+    hu = chest_hu()[list(places)].copy()
+    hu[list(mirrored)] = hu[list(mirrored)][:, :, ::-1]
+    chest_series(hu=hu).write(folder)
+    return []
+
+
+@fault()
+def halves_exchanged(folder: Path) -> list[Truth]:
+    """The pixels of the lower and of the upper half lie in each other's place"""
+    return _rearranged(folder, places=[*range(30, 60), *range(30)])
+
+
+@fault()
+def half_mirrored(folder: Path) -> list[Truth]:
+    """The pixels of the upper half are mirrored, right to left"""
+    return _rearranged(folder, places=range(60), mirrored=range(30, 60))
+
+
+@fault()
+def pairs_exchanged(folder: Path) -> list[Truth]:
+    """The pixels of each two slices lie in each other's place"""
+    return _rearranged(folder, places=[i ^ 1 for i in range(60)])
+
+
+@fault()
+def pixels_twice(folder: Path) -> list[Truth]:
+    """One slice has the pixels of the one below it"""
+    return _rearranged(folder, places=[29 if i == MIDDLE else i for i in range(60)])
+
+
+@fault()
+def half_of_another_without_a_trace(folder: Path) -> list[Truth]:
+    """The upper half is of another body, under the same identifiers"""
+    return _upper_half_of_another(folder, PatientID="P1", SeriesInstanceUID=uid("chest"))
+
+
+@fault()
+def neighbours_exchanged_but_for_slice_location(folder: Path) -> list[Truth]:
+    """Two neighbours have each other's position, but SliceLocation of their own"""
+
+    def edit(i: int, dataset: Dataset) -> None:
+        dataset.SliceLocation = f"{3.0 * i:.1f}"
+        if i in (MIDDLE, MIDDLE + 1):
+            place = ORIGIN_MM[2] + 3.0 * (2 * MIDDLE + 1 - i)
+            dataset.ImagePositionPatient = [*ORIGIN_MM[:2], place]
+
+    return contradictory(folder, edit)
+
+
+@fault()
+def spacing_wrong_along_columns(folder: Path) -> list[Truth]:
+    """PixelSpacing with one of its numbers 0.6 times what it is"""
+    return contradictory(folder, setting(PixelSpacing=[6.0, 3.3]))
+
+
 def _round_field_of_view(plane: NDArray[Any], filling: int) -> NDArray[Any]:
     """Fill what lies outside of the scanner's circle."""
     rows, columns = np.indices(plane.shape)

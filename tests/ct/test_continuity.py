@@ -17,7 +17,7 @@ def check(hu):
     checked = ContinuityCheck(hu.shape)
     for z in np.random.default_rng(1).permutation(len(hu)):
         checked.add(z, hu[z])
-    checked.finish()
+    return checked.finish()
 
 
 @pytest.mark.parametrize("noise_hu", [0, 20, 100])
@@ -33,11 +33,42 @@ def test_planes_that_are_all_the_same_pass():
     check(np.repeat(BODY[:1], 20, axis=0))
 
 
-def test_a_step_between_two_slabs_passes():
+def test_a_step_between_two_slabs_passes_and_is_told():
     """The patient breathed between two rotations: planes on either side belong to one side each."""
     hu = BODY.copy()
-    hu[25:] = np.roll(hu[25:], 12, axis=1)
-    check(hu)
+    hu[25:] = np.roll(hu[25:], 2, axis=1)
+    assert check(hu) == ("the body changes abruptly at 1 of 49 steps from slice to slice",)
+    assert check(BODY) == ()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda hu: np.concatenate([hu[25:], hu[:25]]),
+        lambda hu: np.concatenate([hu[:25], hu[25:, :, ::-1]]),
+        lambda hu: np.concatenate([hu[:15], hu[15:30][::-1], hu[30:]]),
+    ],
+    ids=["halves exchanged", "half mirrored", "a block in reverse"],
+)
+def test_parts_that_do_not_meet_are_refused(broken):
+    with pytest.raises(GeometryError, match="changes abruptly"):
+        check(broken(BODY))
+
+
+def test_slices_exchanged_in_pairs_are_refused():
+    with pytest.raises(GeometryError, match="exchanged in pairs"):
+        check(BODY.reshape(25, 2, 96, 96)[:, ::-1].reshape(BODY.shape))
+
+
+def test_a_copy_in_another_s_place_is_refused():
+    hu = BODY.copy()
+    hu[20] = hu[19]
+    with pytest.raises(GeometryError, match="1 of 50 slices have the pixels of the slice before"):
+        check(hu)
+
+
+def test_a_volume_enlarged_by_copies_passes():
+    check(np.repeat(BODY[:20], 2, axis=0))
 
 
 @pytest.mark.parametrize("place", [0, 1, 24, 48, 49])

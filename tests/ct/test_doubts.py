@@ -38,4 +38,30 @@ def test_damaged_files_beside_the_slices_are_told(synthetic, tmp_path):
     (folder / "empty").write_bytes(head)
     (folder / "note.txt").write_text("no DICOM at all")
     _, report = read_scan(folder)
-    assert report.warnings == ("2 files are damaged DICOM and were left out: an end of the scan may be missing",)
+    assert "2 files are damaged DICOM and were left out: an end of the scan may be missing" in report.warnings
+
+
+def test_lungs_cut_off_at_an_end_are_told(synthetic, tmp_path):
+    hu = synthetic.chest_hu()
+    for name, planes, end in (("low", slice(12, 40), "lower"), ("high", slice(0, 28), "upper")):
+        _, report = read_scan(synthetic.SeriesWriter(hu=hu[planes]).write(tmp_path / name))
+        assert f"the lungs are cut off at the {end} end of the scan" in report.warnings, name
+    _, report = read_scan(synthetic.SeriesWriter(hu=hu).write(tmp_path / "whole"))
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "warning"),
+    [
+        (lambda i: 31 + i, "InstanceNumbers run from 31 to 70: slices before them may be missing"),
+        (lambda i: 1 + 2 * i, "InstanceNumbers go up by 2: the slices between may be missing"),
+        (lambda i: 40 - i, ""),
+        (lambda i: 7, ""),
+    ],
+)
+def test_numbers_that_begin_in_the_middle_are_told(synthetic, tmp_path, number, warning):
+    def edit(i, dataset):
+        dataset.InstanceNumber = number(i)
+
+    _, report = read_scan(synthetic.SeriesWriter(edit=edit).write(tmp_path / "scan"))
+    assert report.warnings == ((warning,) if warning else ())

@@ -106,6 +106,8 @@ def _header(path: Path, dataset: pydicom.Dataset, pixels: PixelPlace | None) -> 
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         description=text(dataset, "SeriesDescription"),
         series_number=integer(dataset, "SeriesNumber"),
+        instance=integer(dataset, "InstanceNumber"),
+        slice_location_mm=number(dataset, "SliceLocation"),
         acquisition=integer(dataset, "AcquisitionNumber"),
         image_type=tuple(word.upper() for word in texts(dataset, "ImageType")),
         kernel=text(dataset, "ConvolutionKernel"),

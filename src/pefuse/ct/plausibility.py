@@ -21,6 +21,7 @@ __all__ = [
     "ChestCheck",
     "check_chest",
     "check_extent",
+    "check_pixels",
     "check_slice_count",
     "enclosed_air",
 ]
@@ -32,9 +33,16 @@ FIELD_OF_VIEW_MM = (180.0, 1000.0)  # heart and both hila at least; no gantry is
 MAX_COVERAGE_MM = 2500.0  # nobody is longer
 AIR_PEAK_HU = (-1024.0, -650.0)  # air around the patient, or lung in deep or shallow breath
 TISSUE_PEAK_HU = (-150.0, 150.0)  # fat to muscle and blood
+DARKEST_HU = -900.0  # room air, or that in trachea and lungs: one voxel in 200 of what is air at all is darker
+FILLING_HU = -1020.0  # at and below it lies what scanners fill up with, not air
+BODY_HU = (-300.0, 1500.0)  # without air and metal: its median is fat's to muscle's
+BODY_MEDIAN_HU = (-130.0, 110.0)  # a slope of 1.2 or an intercept 200 HU too high put it at 136
 AIR_TISSUE_BORDER_HU = -500.0  # half-way: what is below is counted as air or lung
 METAL_HU = 1500.0  # above it nothing of the body's soft tissue is counted
 MIN_SHARE = 0.01  # of the volume that each of the two peaks' ranges must hold
+MAX_LUNG_LITRES = 14.0  # of the largest athletes 11; pixels twice too wide make four times the volume
+MAX_PIXEL_RATIO = 1.25  # scanners reconstruct square pixels; what is resampled may be a little off
+CUT_LUNG_SHARE = 0.6  # of the lungs' largest area, in the first or last plane: much of them is not in the scan
 MIN_LUNG_LITRES = 0.4  # of air inside the body; one collapsed lung leaves over 1, a head has under 0.2
 CONTRAST_HU = 130.0  # blood without contrast has 30 to 60; in a CTPA the pulmonary trunk has 200 and more
 # Of the soft tissue between the lungs, one bright piece: trunk and right heart alone are over a tenth of it. In
@@ -56,6 +64,18 @@ def check_slice_count(places: int) -> None:
     """
     if places < MIN_SLICES:
         raise SeriesError(f"It has {places} slice positions, but a chest needs at least {MIN_SLICES}.")
+
+
+def check_pixels(pixel_spacing_mm: tuple[float, float]) -> None:
+    """Refuse pixels that are far from square: one of the two numbers is wrong.
+
+    Raises:
+        PlausibilityError: with their sides.
+    """
+    if max(pixel_spacing_mm) > MAX_PIXEL_RATIO * min(pixel_spacing_mm):
+        raise PlausibilityError(
+            f"Pixels are {pixel_spacing_mm[0]:.4g} x {pixel_spacing_mm[1]:.4g} mm, but those of CT are square."
+        )
 
 
 def check_extent(extent_mm: tuple[float, float, float], slice_spacing_mm: float) -> None:
@@ -113,13 +133,20 @@ class ChestCheck:
         _check_peak(sample[sample < AIR_TISSUE_BORDER_HU], sample.size, AIR_PEAK_HU, "air and lung")
         tissue = sample[(sample >= AIR_TISSUE_BORDER_HU) & (sample < METAL_HU)]
         _check_peak(tissue, sample.size, TISSUE_PEAK_HU, "soft tissue")
+        _check_scale(self._sample)
         litres = _lung_share(sample) * self._voxels * float(abs(np.linalg.det(affine[:3, :3]))) / 1e6
         if litres < MIN_LUNG_LITRES:
             raise PlausibilityError(
                 f"It holds {litres:.2f} litres of air inside a body, but lungs hold at least {MIN_LUNG_LITRES:g}: "
                 "this is no chest."
             )
-        return () if _shows_contrast(sample) else (NO_CONTRAST,)
+        if litres > MAX_LUNG_LITRES:
+            raise PlausibilityError(
+                f"It holds {litres:.1f} litres of air inside a body, but no lungs hold more than "
+                f"{MAX_LUNG_LITRES:g}: pixels or slices are stated to be too large."
+            )
+        contrast = () if _shows_contrast(sample) else (NO_CONTRAST,)
+        return (*contrast, *_cut_lungs(sample))
 
 
 def check_chest(volume: Volume) -> tuple[str, ...]:
@@ -146,6 +173,30 @@ def _check_peak(values: NDArray[np.float32], total: int, limits: tuple[float, fl
             f"Its peak of {what} lies at {peak:g} HU, but belongs within {low:g} and {high:g} HU "
             "(a wrong rescale slope or intercept?)."
         )
+
+
+def _check_scale(sample: NDArray[np.float32]) -> None:
+    """Refuse values that are shifted or stretched by less than peaks show."""
+    air = sample[(sample < AIR_TISSUE_BORDER_HU) & (sample > FILLING_HU)]
+    darkest = float(np.percentile(air, 0.5)) if air.size else DARKEST_HU
+    body = float(np.median(sample[(sample > BODY_HU[0]) & (sample < BODY_HU[1])]))
+    low, high = BODY_MEDIAN_HU
+    if darkest > DARKEST_HU or not low <= body <= high:
+        raise PlausibilityError(
+            f"Its darkest air lies at {darkest:.0f} HU and the middle of its soft tissue at {body:.0f} HU, but "
+            f"they belong below {DARKEST_HU:g} and within {low:g} and {high:g} HU (a wrong slope or intercept?)."
+        )
+
+
+def _cut_lungs(sample: NDArray[np.float32]) -> tuple[str, ...]:
+    """A warning where the lungs are as large as ever in the scan's first or last plane."""
+    areas = enclosed_air(sample < AIR_TISSUE_BORDER_HU).mean(axis=(1, 2))
+    ends = [
+        end
+        for end, area in (("lower", areas[0]), ("upper", areas[-1]))
+        if area > CUT_LUNG_SHARE * float(areas.max())
+    ]
+    return (f"the lungs are cut off at the {' and the '.join(ends)} end of the scan",) if ends else ()
 
 
 def _shows_contrast(sample: NDArray[np.float32]) -> bool:

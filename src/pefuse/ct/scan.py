@@ -169,16 +169,15 @@ def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
         reader = PlaneReader(plan.stack.headers, plan.stack.planes, plan.stack.shape)
         volume = to_axes(read_planes(reader), plan.stack.affine)
         repairs = reader.repairs
-    _check_continuity(volume)
-    warnings = check_chest(volume)
+    warnings = (*_check_continuity(volume), *check_chest(volume))
     return volume, plan.read_with(repairs, warnings)
 
 
-def _check_continuity(volume: Volume) -> None:
+def _check_continuity(volume: Volume) -> tuple[str, ...]:
     check = ContinuityCheck(volume.hu.shape)
     for z, plane in enumerate(volume.hu):
         check.add(z, plane)
-    check.finish()
+    return check.finish()
 
 
 _CORRECT_PATH = "Correct the study's ct column."

@@ -27,7 +27,8 @@ from pefuse.ct.kinds import (
     plane_of,
     refuse_kind,
 )
-from pefuse.ct.plausibility import check_extent
+from pefuse.ct.numbering import check_locations, numbering_doubts
+from pefuse.ct.plausibility import check_extent, check_pixels
 from pefuse.ct.repairs import check_allowed
 from pefuse.ct.reports import SeriesEntry
 from pefuse.ct.rules import ScanRules
@@ -113,9 +114,14 @@ def _judge(part: list[SliceHeader], parts: list[list[SliceHeader]], rules: ScanR
             entry, slice_spacing_mm=round(stack.spacing_mm, 4), coverage_mm=round(stack.extent_mm[0], 2)
         )
         check_extent(stack.extent_mm, stack.spacing_mm)
+        if entry.pixel_spacing_mm is not None:
+            check_pixels(entry.pixel_spacing_mm)
+        check_locations(part)
     except ScanError as refusal:
         return Candidate(entry=entry, first=first).refused(refusal)
-    return Candidate(entry=entry, first=first, stack=stack, repairs=repairs, warnings=header_doubts(part))
+    alone = sum(other[0].series == first.series for other in parts) == 1
+    warnings = (*header_doubts(part), *(numbering_doubts(part) if alone else ()))
+    return Candidate(entry=entry, first=first, stack=stack, repairs=repairs, warnings=warnings)
 
 
 def _refuse_other_planes(part: Sequence[SliceHeader]) -> None:

@@ -38,6 +38,8 @@ class SliceHeader:
     frame_of_reference: str = field(repr=False)
     description: str = field(repr=False)
     series_number: int | None
+    instance: int | None
+    slice_location_mm: float | None
     acquisition: int | None
     image_type: tuple[str, ...]
     kernel: str

@@ -95,8 +95,7 @@ def read_planned_to_grid(
 
     with quiet_pydicom(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(take, range(len(reader.planes))))
-    continuity.finish()
-    warnings = chest.finish(arrangement.affine)
+    warnings = (*continuity.finish(), *chest.finish(arrangement.affine))
     z_mm, y_mm, x_mm = map(float, np.linalg.norm(arrangement.affine[:3, :3], axis=0))
     return GridScan(
         volume=grid_pass.finish(arrangement.affine),
