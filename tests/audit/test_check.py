@@ -24,8 +24,8 @@ def studies_on(page: Path) -> list[tuple[str, str]]:
 def test_the_page_holds_each_study_the_most_worrying_first(
     make_cohort: MakeCohort, identifiers: tuple[str, ...]
 ) -> None:
-    """Contrast is unknown in image files, which weighs 1; slices of 5 mm add 2, those of 2.9 mm nothing."""
-    cohort = make_cohort({"none": "", "good": 2.9, "thick": 5.0, "cut": "broken"})
+    """Contrast is unknown in image files, which weighs 1; slices of 6 mm add 2, those of 2.9 mm nothing."""
+    cohort = make_cohort({"none": "", "good": 2.9, "thick": 6.0, "cut": "broken"})
     summary = check_cohort(cohort, grid=32, jobs=1)
     text = summary.page.read_text(encoding="utf-8")
 
@@ -37,6 +37,23 @@ def test_the_page_holds_each_study_the_most_worrying_first(
     assert text.count("data:image/jpeg") == 2 * 6
     assert text.count("no volume") == 2
     assert [one for one in identifiers if one in text] == []
+
+
+def test_a_file_that_is_no_page_is_not_overwritten(make_cohort: MakeCohort) -> None:
+    cohort = make_cohort({"one": 5.0})
+    studies = cohort.folder / "studies.csv"
+    before = studies.read_bytes()
+    with pytest.raises(UsageError, match="is no page of"):
+        check_cohort(cohort, grid=32, jobs=1, out=studies)
+    assert studies.read_bytes() == before
+
+
+def test_what_a_killed_run_left_is_removed(make_cohort: MakeCohort) -> None:
+    cohort = make_cohort({"one": 5.0})
+    left = cohort.folder / ".partial-abc.html"
+    left.write_text('<html><meta name="generator" content="pefuse check">', encoding="utf-8")
+    check_cohort(cohort, grid=32, jobs=1)
+    assert not left.exists()
 
 
 def test_a_second_look_reads_no_scan_again(make_cohort: MakeCohort) -> None:

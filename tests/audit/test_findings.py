@@ -15,7 +15,7 @@ from pefuse.errors import RunError
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    usual: dict[str, Any] = {"series": "0123456789abcdef", "slices": 300, "rows": 512, "columns": 512}
+    usual: dict[str, Any] = {"series": "0123456789abcdef", "number": 3, "slices": 300, "rows": 512, "columns": 512}
     return usual | {"plane": "axial", "kernel": "soft", "contrast": True, "kept": True, "reason": "kept"} | changes
 
 

@@ -45,7 +45,7 @@ def test_a_good_scan_has_no_worry() -> None:
         ({"warnings": ("little contrast",)}, "warning"),
         ({"repairs": ("2 identical duplicate slices removed",)}, "repair"),
         ({"repairs": ("missing-slices: 1 of 300",)}, "moving repair"),
-        ({"spacing_mm": (3.5, 0.7, 0.7)}, "thick slices"),
+        ({"spacing_mm": (6.0, 0.7, 0.7)}, "thick slices"),
         ({"shape": (180, 512, 512)}, "short coverage"),
         ({"kernel": "sharp"}, "sharp kernel"),
         ({"left_out": (LeftOut(what="series", reason="usable, but thicker"),)}, "other series"),
@@ -67,7 +67,7 @@ def test_lungs_that_are_not_found_are_a_reason() -> None:
 
 def test_weights_add_up_and_the_heaviest_stands_first() -> None:
     """No contrast 4 + thick slices 2 + one repair 1 = 7."""
-    worries = find_worries(study(contrast=False, spacing_mm=(4.0, 1, 1), repairs=("padding: 9 %",)), SEEN)
+    worries = find_worries(study(contrast=False, spacing_mm=(6.0, 1, 1), repairs=("padding: 9 %",)), SEEN)
 
     assert score(worries) == 7
     assert [worry.kind.weight for worry in worries] == [4, 2, 1]

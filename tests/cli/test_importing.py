@@ -128,6 +128,15 @@ def test_the_same_command_again_goes_on_and_takes_in_a_mended_table(
     assert (out / "index.parquet").stat().st_mtime_ns == index
 
 
+def test_a_table_of_which_nothing_matches_ends_with_an_error_and_the_reasons(
+    flat: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text("patient_id,index_time,age_years,sex,died,accession_number\n1,2018-03-05T14:30,60,F,0,NONE\n")
+    assert run(arguments(flat, tmp_path / "out", table)) == 1
+    assert "No row of the table of studies has a scan" in capsys.readouterr().err
+    assert "no DICOM study has this accession number" in (tmp_path / "out" / "unmatched.csv").read_text()
+
+
 def test_an_archive_and_a_list_of_paths_are_taken_too(
     studies: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

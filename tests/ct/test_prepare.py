@@ -80,7 +80,7 @@ def test_good_scans_are_prepared_and_bad_ones_listed_with_the_reason(cohort):
     assert list(scans.table["status"]) == ["ready", "refused", "no scan", "ready", "refused"]
     assert list(scans.quarantine["study_id"]) == ["s2", "s5"]
     assert list(scans.quarantine["step"]) == ["geometry", "read"]
-    assert "1 slices seem to be missing" in scans.quarantine["reason"][0]
+    assert "1 slice seems to be missing" in scans.quarantine["reason"][0]
     assert calls[0] == ("scans", 0, 4)
     assert calls[-1] == ("scans", 4, 4)
     everything = "".join(p.read_text() for p in scans.folder.rglob("*") if p.suffix in {".csv", ".json"})
@@ -171,6 +171,7 @@ def test_an_archive_is_unpacked_within_the_prepared_folder_and_leaves_nothing(sc
     cohort = cohort_of(tmp_path, {"s1": "ct.zip"})
     left = cohort.folder / "prepared-24" / ".unpacked" / "pefuse-killed"
     left.mkdir(parents=True)  # by a run that was killed
+    (cohort.folder / "prepared-24" / "records").mkdir()
     assert prepare(cohort, grid=24, jobs=1).available == ("s1",)
     assert not left.parent.exists()
 
@@ -283,6 +284,17 @@ def test_an_unforeseen_fault_costs_its_study_alone(cohort, tmp_path, monkeypatch
 def test_study_ids_that_cannot_name_a_file_are_refused(tmp_path):
     with pytest.raises(CohortError, match="1 study_ids"):
         prepare(cohort_of(tmp_path, {"../../etc/passwd": "", "fine": ""}))
+
+
+@pytest.mark.parametrize("what", ["notes.txt", "studies.csv"])
+def test_a_folder_that_holds_something_else_is_refused(cohort, tmp_path, what):
+    (tmp_path / "mine" / "records").mkdir(parents=True)
+    if what == "notes.txt":
+        (tmp_path / "mine" / "records").rmdir()
+    (tmp_path / "mine" / what).write_text("x")
+    with pytest.raises(UsageError, match="something else|a cohort"):
+        prepare(cohort, out=tmp_path / "mine", grid=24)
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir() if path.is_file()) == [what]
 
 
 @pytest.mark.parametrize("options", [{"grid": 4}, {"jobs": 0}])

@@ -212,15 +212,23 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 def test_other_files_are_left_alone_and_counted(synthetic, tmp_path):
-    """A DICOMDIR is not even counted: it is never opened."""
+    """A DICOMDIR is not even counted: it is never opened. Files with hidden names may be slices."""
     folder = synthetic.SeriesWriter().write(tmp_path / "scan")
     (folder / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
     (folder / ".hidden").write_bytes(b"x")
     (folder / "readme.txt").write_text("x")
     (folder / "half").write_bytes(b"\0" * 128 + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00")
     _, report = read_scan(folder)
-    assert report.other_files["not DICOM"] == 1
-    assert sum(report.other_files.values()) == 2
+    assert report.other_files["not DICOM"] == 2
+    assert sum(report.other_files.values()) == 3
+
+
+def test_slices_with_hidden_names_are_read(synthetic, tmp_path):
+    writer = synthetic.SeriesWriter()
+    folder = writer.write(tmp_path / "scan")
+    for path in sorted(folder.iterdir())[::7]:
+        path.rename(folder / f".{path.name}")
+    np.testing.assert_array_equal(read_scan(folder)[0].hu, writer.hu)
 
 
 def test_a_report_is_json_and_names_nobody(synthetic, study):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pefuse.audit.findings import collect_findings
 from pefuse.audit.measures import Measures, measure
-from pefuse.audit.page import PageHead, write_page
+from pefuse.audit.page import PageHead, is_page, remove_partial_pages, write_page
 from pefuse.audit.row import Row
 from pefuse.audit.thumbnails import Thumbnail, draw_thumbnails
 from pefuse.audit.worry import find_worries, usual_ranges
@@ -54,7 +54,7 @@ def check_cohort(
         progress: called with what is done, how many are, and of how many.
 
     Raises:
-        UsageError: `out` is a folder, or a grid or number of jobs that is not possible.
+        UsageError: `out` is a folder or another file, or a grid or number of jobs that is not possible.
         CohortError: a study_id that cannot name a file.
         RunError: the prepared scans are damaged.
         StorageError: the disk is full or a folder cannot be written.
@@ -62,6 +62,9 @@ def check_cohort(
     page = out or cohort.folder / "check.html"
     if page.is_dir():
         raise UsageError("The page's name is that of a folder: name a file, such as check.html.")
+    if page.exists() and not is_page(page):
+        raise UsageError("A file of the page's name is there, and is no page of `pefuse check`: name another one.")
+    remove_partial_pages(page)
     scans = prepare(cohort, grid=grid, jobs=jobs, progress=progress)
     rows = _rows(scans, progress)
     write_page(

@@ -104,10 +104,14 @@ def _findings(study_id: str, row: Any, report: Mapping[str, Any], refusal: Mappi
     )
 
 
+def _named(entry: Mapping[str, Any]) -> str:
+    return entry["series"][:8] if entry["number"] is None else f"{entry['number']} ({entry['series'][:8]})"
+
+
 def _left_out(entries: list[dict[str, Any]], other_files: Mapping[str, int]) -> tuple[LeftOut, ...]:
     series = [
         LeftOut(
-            what=f"series {entry['series'][:8]}: {entry['slices']} images of {entry['rows']}×{entry['columns']}, "
+            what=f"series {_named(entry)}: {entry['slices']} images of {entry['rows']}×{entry['columns']}, "
             f"{entry['plane']}, {entry['kernel']} kernel",
             reason=entry["reason"],
         )

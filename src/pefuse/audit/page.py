@@ -21,8 +21,9 @@ from pefuse.audit.worry import KINDS, WORRYING
 from pefuse.report.wording import counted, without_paths
 from pefuse.storage import atomic_file
 
-__all__ = ["PageHead", "Refusals", "write_page"]
+__all__ = ["PageHead", "Refusals", "is_page", "remove_partial_pages", "write_page"]
 
+_MARK = b'<meta name="generator" content="pefuse check">'
 _MOST_REASONS = 5  # of one step; the rest is counted together
 _OF_SEVERAL = "The largest: "  # what ct/scan.py says before the reason where a study has several series
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -89,6 +90,19 @@ def write_page(path: Path, *, head: PageHead, rows: Iterable[tuple[Row, Sequence
     stream.enable_buffering(50)  # pieces of text a write
     with atomic_file(path) as partial, partial.open("wb") as file:
         stream.dump(file, encoding="utf-8")
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page that `write_page` wrote: it may be written again."""
+    with path.open("rb") as file:
+        return _MARK in file.read(4096)
+
+
+def remove_partial_pages(page: Path) -> None:
+    """What a run that was killed left beside the page."""
+    for partial in page.parent.glob(f".partial-*{page.suffix}"):
+        if is_page(partial) or not partial.stat().st_size:
+            partial.unlink(missing_ok=True)
 
 
 def _environment() -> jinja2.Environment:

@@ -16,7 +16,7 @@ from pefuse.audit.measures import Measures
 __all__ = ["KINDS", "WORRYING", "Kind", "UsualRange", "Worry", "find_worries", "score", "usual_ranges"]
 
 WORRYING = 2.0  # from this score on a study is listed as worrying, below it as fine
-THICK_MM = 3.0  # CTPA protocols allow no more; thicker slices blur subsegmental arteries
+THICK_MM = 5.5  # CTPA protocols want 3 at most; at 5, common in older archives, segmental arteries still show
 SHORT_COVERAGE_MM = 200.0  # from the lungs' tops to the diaphragm in a small adult
 MOVING_REPAIRS = ("missing-slices", "gantry-tilt")  # these make up voxels or move them
 
@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = {
         label="repaired, voxels made up or moved", weight=3.0, why="Slices were filled in or sheared."
     ),
     "thick slices": Kind(
-        label="thick slices", weight=2.0, why=f"More than {THICK_MM:g} mm apart: small arteries are blurred."
+        label="thick slices", weight=2.0, why=f"More than {THICK_MM:g} mm apart: arteries fall between slices."
     ),
     "short coverage": Kind(
         label="short coverage", weight=2.0, why=f"Under {SHORT_COVERAGE_MM:g} mm: lungs may be cut off."

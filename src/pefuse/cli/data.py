@@ -113,6 +113,8 @@ def prepare(
         if not prepared + quarantined:
             print_lines("The cohort has no scans: the column ct of studies.csv is empty.")
             return
-        print_lines(f"{scans.folder}: {prepared} scans prepared, {quarantined} in quarantine.")
+        without = len(scans.table) - prepared - quarantined
+        also = f"; {without} studies have no scan" if without else ""
+        print_lines(f"{scans.folder}: {prepared} scans prepared, {quarantined} in quarantine{also}.")
         if quarantined:
             print_lines(f"Why, and what to do: {scans.folder / 'quarantine.csv'}")

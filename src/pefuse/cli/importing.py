@@ -11,7 +11,7 @@ import typer
 from pefuse.cli.options import Debug, Json
 from pefuse.cli.output import print_json, print_lines
 from pefuse.cli.progress import show_progress
-from pefuse.errors import UsageError
+from pefuse.errors import CohortError, UsageError
 
 if TYPE_CHECKING:  # too slow for the door
     from pefuse.cohort.importers import DicomImport, RecordImport
@@ -66,12 +66,17 @@ def dicom(
     files = _unpacked(tree, out)
     with show_progress() as progress:
         index = index_files(files, out / "index.parquet", jobs=jobs, progress=progress)
+    (out / "index.parquet").chmod(0o600)  # it holds patients' numbers
     root = files if files.is_dir() else files.parent
     found = import_dicom(index, table, out, root=root, source=source, events=events, codes=codes)
     if json:
         print_json({"cohort": str(out), **asdict(found)})
     else:
         _print(found, out)
+    if not found.matched:
+        raise CohortError(
+            "No row of the table of studies has a scan: unmatched.csv says why; check keys and TREE."
+        )
 
 
 Studies = Annotated[
@@ -207,9 +212,12 @@ def _print(found: DicomImport, out: Path) -> None:
     for title, reasons in (
         ("Rows without a scan", found.rows_without_scan),
         ("DICOM studies without a row", found.studies_without_row),
+        ("Files that are no CT image", {kind: n for kind, n in found.files_by_kind.items() if kind != "CT"}),
     ):
+        if not reasons:
+            continue
         print_lines(f"{title}: {sum(reasons.values())}", *(f"  {count}  {why}" for why, count in reasons.items()))
     if found.scans_on_another_day:
         print_lines(f"Scans whose date is not that of index_time: {found.scans_on_another_day}. Check the keys.")
-    if found.rows_without_scan or found.studies_without_row:
+    if found.rows_without_scan or found.studies_without_row or found.scans_on_another_day:
         print_lines(f"Which: {out / 'unmatched.csv'}")

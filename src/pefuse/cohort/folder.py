@@ -19,7 +19,7 @@ from pefuse.errors import CohortError
 from pefuse.types import Cohort
 from pefuse.vocabulary import CODE_KINDS, concepts
 
-__all__ = ["load_cohort", "read_csv_as_text"]
+__all__ = ["check_events", "load_cohort", "read_csv_as_text"]
 
 CODE_COLUMNS = ("code", "concept", "kind", "unit", "description")
 ABOUT = ("name", "horizon_days", "simulated", "source", "units", "licence")  # others are the user's own
@@ -104,6 +104,8 @@ def read_csv_as_text(path: Path) -> pd.DataFrame:
     frame.columns = [str(name).strip() for name in frame.columns]
     if len(frame.columns) == 1 and ";" in frame.columns[0]:
         raise CohortError(f"{path.name} is separated by semicolons: export it again with commas.")
+    if len(frame.columns) == 1 and "\t" in frame.columns[0]:
+        raise CohortError(f"{path.name} is separated by tabs: export it again with commas.")
     if not isinstance(frame.index, pd.RangeIndex):
         raise CohortError(f"{path.name} is not a regular CSV: its rows have more cells than the header.")
     _check_rows(path)
@@ -135,13 +137,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _events_path(folder: Path) -> Path | None:
     path = _only_one(folder, "events.parquet", "events.csv")
-    if path is None:
-        return None
+    if path is not None:
+        check_events(path)
+    return path
+
+
+def check_events(path: Path) -> None:
+    """Refuse a file of events, by its header alone, that has not the contract's columns.
+
+    Raises:
+        CohortError: with what is missing.
+    """
     names = _event_columns_parquet(path) if path.suffix == ".parquet" else _event_columns_csv(path)
     missing = [name for name in EVENT_COLUMNS if name not in names]
     if missing:
         raise CohortError(f"{path.name} lacks {_columns(missing)}: it needs {', '.join(EVENT_COLUMNS)}.")
-    return path
 
 
 def _event_columns_parquet(path: Path) -> list[str]:

@@ -29,7 +29,7 @@ def scan_files(path: Path) -> Iterable[Path]:
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """All files below `folder`, nested ones too; no hidden file, no DICOMDIR, no folder behind a link, no pipe.
+    """All files below `folder`, nested ones too; no DICOMDIR, no hidden folder or one behind a link, no pipe.
 
     A folder that may not be looked into comes itself, so that whoever reads it finds it UNREADABLE and tells.
     """
@@ -40,10 +40,11 @@ def find_files(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for entry in entries:
-        if entry.name.startswith(".") or _is_never_opened(entry.name):
+        if _is_never_opened(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from find_files(Path(entry.path))
+            if not entry.name.startswith("."):  # such as .snapshot, where all is there once more
+                yield from find_files(Path(entry.path))
         elif entry.is_file():
             yield Path(entry.path)
 

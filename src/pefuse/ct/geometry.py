@@ -167,8 +167,9 @@ def _slots(along: Array) -> tuple[NDArray[np.int64], list[str]]:
     if small and missing <= MAX_FILLED_SHARE * (slots[-1] + 1):
         return slots, []
     return consecutive, [
-        f"Gaps between slices run from {gaps.min():.3g} to {gaps.max():.3g} mm, but a volume needs one gap. "
-        f"{missing} slices seem to be missing; filled are at most {MAX_MISSING_IN_A_ROW} in a row, "
+        f"Gaps between slices run from {gaps.min():.4g} to {gaps.max():.4g} mm, but a volume needs one gap. "
+        f"{missing} {'slice seems' if missing == 1 else 'slices seem'} to be missing; filled are at most "
+        f"{MAX_MISSING_IN_A_ROW} in a row, "
         f"{MAX_SLICE_SPACING_MM:g} mm and {MAX_FILLED_SHARE:.0%} of the slices."
     ]
 

@@ -17,12 +17,13 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedE
 
 from pefuse.ct.finding import UNREADABLE
 from pefuse.ct.headers import CUT_OFF, DAMAGED, begins_as_dicom, quiet_pydicom
+from pefuse.ct.unpacking import is_archive
 from pefuse.ct.values import text
 from pefuse.machine import limit_memory
 from pefuse.storage import refused_by_system
 from pefuse.workers import Answer, serve
 
-__all__ = ["CT_KIND", "HEADER_COLUMNS", "describe", "main"]
+__all__ = ["ARCHIVE", "CT_KIND", "HEADER_COLUMNS", "describe", "main"]
 
 HEADER_COLUMNS = {  # of the index, and the DICOM elements that they are
     "study_uid": "StudyInstanceUID",
@@ -33,6 +34,7 @@ HEADER_COLUMNS = {  # of the index, and the DICOM elements that they are
     "study_time": "StudyTime",
     "modality": "Modality",
 }
+ARCHIVE = "an archive, which is not opened"
 CT_KIND = "CT"
 
 _CT_CLASSES = {CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage}
@@ -65,7 +67,7 @@ def describe(path: Path) -> list[str]:
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
             if not begins_as_dicom(file.read(132)):
-                return ["not DICOM", *nothing]
+                return [ARCHIVE if is_archive(path) else "not DICOM", *nothing]
             file.seek(0)
             dataset = read_partial(file, stop_when=_is_beyond, force=True)
             return [_kind(dataset), *(_value(dataset, keyword) for keyword in HEADER_COLUMNS.values())]

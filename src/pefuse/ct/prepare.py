@@ -70,7 +70,8 @@ def prepare(
         The prepared folder, opened. A study whose source and settings have not changed is not read again.
 
     Raises:
-        UsageError: a grid or number of jobs that is not possible, or rules that are none.
+        UsageError: a grid or number of jobs that is not possible, rules that are none, or a folder that holds
+            something else.
         CohortError: a study_id that cannot name a file.
         StorageError: the disk is full or the folder cannot be written.
     """
@@ -82,6 +83,7 @@ def prepare(
         raise UsageError(f"The field of view is {' or '.join(get_args(FieldOfView))}.")
     view = View(grid=grid, field_of_view=field_of_view, rules=rules or rules_of(cohort.folder))
     folder = out or prepared_folder(cohort, grid=grid, field_of_view=field_of_view)
+    _refuse_other_content(folder)
     _make_folders(folder)
     scans = {
         study_id: ct
@@ -180,6 +182,14 @@ def _check_names(cohort: Cohort) -> None:
             f"{unsafe} study_ids cannot name a file: use up to 128 letters, digits, dots, dashes and underscores, "
             "a letter or digit first."
         )
+
+
+def _refuse_other_content(folder: Path) -> None:
+    """Refuse a folder that holds anything but prepared scans, so that nothing is mixed with them."""
+    if folder.is_dir() and not (folder / "records").is_dir() and any(folder.iterdir()):
+        raise UsageError("The folder for the prepared scans holds something else: name a new one.")
+    if (folder / "studies.csv").exists() or (folder / "studies.parquet").exists():
+        raise UsageError("The folder for the prepared scans holds a cohort: name a new one.")
 
 
 def _make_folders(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pefuse.storage import write_json
 
 __all__ = ["Record", "Refusal", "read_record", "write_record"]
 
-RECORD_VERSION = 3  # raised whenever the same files would give another volume
+RECORD_VERSION = 4  # raised whenever the same files would give another volume
 
 
 @dataclass(frozen=True, kw_only=True)

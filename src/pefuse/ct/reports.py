@@ -16,10 +16,12 @@ Plane = Literal["axial", "coronal", "sagittal", "unknown"]
 class SeriesEntry:
     """One series of a study (or one part, where a series holds several volumes), kept or not, and why.
 
-    `series` is a hash of the SeriesInstanceUID, so that a site can find the series again and nobody else can.
+    `series` is a hash of the SeriesInstanceUID (the first 16 digits of its SHA-256), so that a site can find the
+    series again and nobody else can; `number` is its SeriesNumber.
     """
 
     series: str
+    number: int | None
     slices: int
     rows: int
     columns: int

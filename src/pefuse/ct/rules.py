@@ -9,7 +9,7 @@ import hashlib
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -98,15 +98,29 @@ def load_rules(path: Path) -> ScanRules:
     except OSError as error:
         raise UsageError("The file of scan rules cannot be read: check its path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError("The file of scan rules is not readable as YAML in UTF-8.") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise UsageError(f"The file of scan rules is not readable as YAML in UTF-8{where}.") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise UsageError("The file of scan rules must hold `key: value` lines, such as `thin_mm: 1.5`.")
+    for key in content:
+        if key not in ScanRules.model_fields:
+            raise UsageError(
+                f"Scan rules: there is no key '{key}'. There are {', '.join(ScanRules.model_fields)}."
+            )
     try:
-        return ScanRules.model_validate({} if content is None else content)
+        return ScanRules.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UsageError(
-            f"Scan rules, {where}: {first['msg']}. There are {', '.join(ScanRules.model_fields)}."
-        ) from error
+        raise UsageError(f"Scan rules, {first['loc'][0]}: {_in_words(first)}") from error
+
+
+def _in_words(error: Any) -> str:
+    if error["type"] == "tuple_type":
+        return "it must be a list, such as [a, b]."
+    message = error["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{message}."
 
 
 def rules_of(cohort_folder: Path) -> ScanRules:

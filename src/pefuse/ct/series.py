@@ -169,6 +169,7 @@ def _describe(part: Sequence[SliceHeader], rules: ScanRules) -> SeriesEntry:
     spacing = first.pixel_spacing_mm
     return SeriesEntry(
         series=hashlib.sha256(first.series.encode()).hexdigest()[:16],
+        number=first.series_number,
         slices=len(part),
         rows=first.rows,
         columns=first.columns,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pefuse.cohort import load_cohort
-from pefuse.cohort.importers import DicomImport, import_dicom, import_source, read_studies_table
+from pefuse.cohort.importers import DicomImport, check_import, import_dicom, import_source, read_studies_table
 from pefuse.errors import CohortError, StorageError
 
 IDENTIFIERS = ("ACC", "PAT", "1.2.840", "SMITH")
@@ -335,3 +335,34 @@ def test_the_source_tells_two_places_apart_and_names_none(tmp_path: Path) -> Non
     assert import_source(tmp_path) == import_source(tmp_path / "a" / "..")
     assert import_source(tmp_path) != import_source(tmp_path / "a")
     assert len(import_source(tmp_path)) == 16
+
+
+UNREADABLE = "a file or folder that could not be read"
+
+
+def test_what_could_not_be_read_beside_one_study_is_listed_with_it(imported: Import) -> None:
+    """It may be a slice: `prepare` then refuses the study. Beside two studies it could be either's."""
+    images = [
+        image("one/a", "1", accession="ACC1"),
+        image("one/b", "", kind=UNREADABLE),
+        image("both/a", "2", accession="ACC2"),
+        image("both/b", "3", accession="ACC3"),
+        image("both/c", "", kind=UNREADABLE),
+    ]
+    found = imported(images, [{"accession_number": "ACC1"}, {"accession_number": "ACC2"}])
+    assert [os.path.basename(path) for path in imported.listed("S00001")] == ["a", "b"]
+    assert [os.path.basename(path) for path in imported.listed("S00002")] == ["a"]
+    assert found.files_by_kind[UNREADABLE] == 2
+
+
+def test_a_scan_of_another_day_is_listed(imported: Import) -> None:
+    found = imported([image("a", "1", accession="ACC1", date="20190101")], [{"accession_number": "ACC1"}])
+    assert found.scans_on_another_day == 1
+    assert imported.unmatched["study_id"].tolist() == ["S00001"]
+    assert "on another day" in imported.unmatched["reason"][0]
+
+
+def test_events_of_another_form_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("patient,when\n")
+    with pytest.raises(CohortError, match="lacks the columns subject_id"):
+        check_import(tmp_path / "out", source="here", events=tmp_path / "events.csv", codes=None)

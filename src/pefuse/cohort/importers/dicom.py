@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from pefuse.cohort.folder import check_events
 from pefuse.cohort.importers.matching import Matches, dicom_studies, match
 from pefuse.cohort.importers.publishing import REPORT, check_out, published, write_file_lists
 from pefuse.cohort.importers.table import HORIZON_DAYS, StudiesTable
@@ -20,6 +21,7 @@ from pefuse.storage import write_json, write_text
 
 __all__ = ["DicomImport", "check_import", "import_dicom", "import_source"]
 
+UNREADABLE = "a file or folder that could not be read"  # the index's word (ct/finding.py)
 UNMATCHED_COLUMNS = ("what", "study_id", "dicom_study", "files", "modalities", "reason")
 _EVENTS = (".csv", ".parquet")
 _CODES = (".csv",)
@@ -55,6 +57,8 @@ def check_import(out: Path, *, source: str, events: Path | None, codes: Path | N
     for path, name, suffixes in ((events, "events", _EVENTS), (codes, "codes", _CODES)):
         if path is not None and not (path.is_file() and path.suffix.lower() in suffixes):
             raise CohortError(f"The file after --{name} is not there, or is not named {' or '.join(suffixes)}.")
+    if events is not None:
+        check_events(events)
 
 
 def import_dicom(
@@ -87,11 +91,15 @@ def import_dicom(
     matches = match(table.keys, studies)
     report = _report(index, table, matches, source=source)
     with published(out) as aside:
-        files = {study_id: [root / file for file in scan.files] for study_id, scan in matches.scans.items()}
+        beside = _unreadable_beside(index)
+        files = {
+            study_id: [root / file for file in [*scan.files, *beside.get(scan.uid, [])]]
+            for study_id, scan in matches.scans.items()
+        }
         write_file_lists(files, aside / "scans", final=out / "scans")
         rows = table.rows.assign(ct=_scan_paths(table, matches))
         write_text(aside / "studies.csv", rows.to_csv(index=False))
-        write_text(aside / "unmatched.csv", _unmatched(matches).to_csv(index=False))
+        write_text(aside / "unmatched.csv", _unmatched(table, matches).to_csv(index=False))
         write_text(aside / "cohort.yaml", _about())
         _copy_record(events, codes, aside)
         write_json(aside / REPORT, asdict(report))
@@ -109,18 +117,45 @@ def _report(index: pd.DataFrame, table: StudiesTable, matches: Matches, *, sourc
         matched=len(scans),
         rows_without_scan=dict(sorted(Counter(matches.rows_without_scan.values()).items())),
         studies_without_row=dict(sorted(Counter(reason for _, reason in matches.studies_without_row).items())),
-        scans_on_another_day=sum(
-            bool(scan.days) and table.days[study_id] not in scan.days for study_id, scan in scans.items()
-        ),
+        scans_on_another_day=len(_on_another_day(table, matches)),
     )
+
+
+def _unreadable_beside(index: pd.DataFrame) -> dict[str, list[str]]:
+    """Files that could not be read, by the StudyInstanceUID of the one study that shares their folder.
+
+    They may be slices of it: `prepare` then refuses it rather than read it without them.
+    """
+    unreadable = index[index["kind"] == UNREADABLE]["path"]
+    if unreadable.empty:
+        return {}
+    named = index[index["study_uid"] != ""]
+    studies = named.groupby(named["path"].map(os.path.dirname))["study_uid"].agg(lambda uids: sorted(set(uids)))
+    beside: dict[str, list[str]] = {}
+    for path in unreadable:
+        found = studies.get(os.path.dirname(path), [])
+        if len(found) == 1:
+            beside.setdefault(found[0], []).append(path)
+    return beside
 
 
 def _scan_paths(table: StudiesTable, matches: Matches) -> list[str]:
     return [f"scans/{study_id}.files" if study_id in matches.scans else "" for study_id in table.keys.index]
 
 
-def _unmatched(matches: Matches) -> pd.DataFrame:
+def _on_another_day(table: StudiesTable, matches: Matches) -> list[str]:
+    """Rows whose scan was made, as DICOM has it, on another day than index_time."""
+    return [
+        study_id for study_id, scan in matches.scans.items() if scan.days and table.days[study_id] not in scan.days
+    ]
+
+
+def _unmatched(table: StudiesTable, matches: Matches) -> pd.DataFrame:
     rows = [("row", study_id, "", "", "", reason) for study_id, reason in matches.rows_without_scan.items()]
+    rows += [
+        ("row", study_id, matches.scans[study_id].alias, "", "", "matched, but on another day than index_time")
+        for study_id in _on_another_day(table, matches)
+    ]
     studies = [
         ("DICOM study", "", study.alias, len(study.files), " ".join(study.modalities), reason)
         for study, reason in matches.studies_without_row
