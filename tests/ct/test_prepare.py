@@ -292,7 +292,7 @@ def test_a_folder_that_holds_something_else_is_refused(cohort, tmp_path, what):
     if what == "notes.txt":
         (tmp_path / "mine" / "records").rmdir()
     (tmp_path / "mine" / what).write_text("x")
-    with pytest.raises(UsageError, match="something else|a cohort"):
+    with pytest.raises(UsageError, match=r"something else|a cohort"):
         prepare(cohort, out=tmp_path / "mine", grid=24)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir() if path.is_file()) == [what]
 
