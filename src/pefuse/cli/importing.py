@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 from pefuse.cli.options import Debug, Json
 from pefuse.cli.output import print_json, print_lines
 from pefuse.cli.progress import show_progress
-from pefuse.errors import CohortError, UsageError
+from pefuse.errors import CohortError, ScanError, UsageError
 
 if TYPE_CHECKING:  # too slow for the door
     from pefuse.cohort.importers import DicomImport, RecordImport
@@ -93,6 +94,42 @@ FollowedDays = Annotated[
 MemoryLimit = Annotated[str, typer.Option(help="What does not fit into it is spilled to disk.")]
 
 
+@importing.command("csv")
+def csv_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MAPPING",
+            help="YAML that says which column is what; with --guess the table.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="Folder for the cohort; with --guess the YAML to write.", show_default=False
+        ),
+    ],
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Write a first mapping of a table, to be corrected by hand.")
+    ] = False,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take studies, features and events from CSV files, by a mapping."""
+    from pefuse.cohort.importers import guess_mapping, import_csv
+
+    if not guess:
+        _tell(import_csv(source, out, memory_limit=memory_limit), out, json=json)
+        return
+    content = guess_mapping(source, out)
+    if json:
+        print_json({"mapping": str(out), **content})
+    else:
+        print_lines(f"{out}: read every line and correct it, then: pefuse import csv {out} COHORT")
+
+
 @importing.command()
 def meds(
     source: Annotated[
@@ -167,11 +204,14 @@ def _tell(found: RecordImport, out: Path, *, json: bool) -> None:
         return
     events = found.events
     print_lines(
-        f"{out}: {found.studies} studies of {found.patients} patients, {found.patients_without_events} of them "
-        "without an event.",
-        f"Events: {events.written} written, of {events.of_patients} of these patients and {events.read} in the "
-        f"source; {events.codes} codes.",
+        f"{out}: {found.studies} studies of {found.patients} patients, "
+        f"{found.patients_without_events} without an event.",
     )
+    if events.read:
+        print_lines(
+            f"Events: {events.written} written, of {events.of_patients} of these patients and {events.read} in "
+            f"the source; {events.codes} codes."
+        )
     for title, counts in (
         ("Left out", events.left_out),
         ("Filled in studies.csv from the source", found.filled),
@@ -199,7 +239,12 @@ def _unpacked(tree: Path, out: Path) -> Path:
 
     if not is_archive(tree):
         return tree
-    unpack_once(tree, out / "unpacked")
+    try:
+        unpack_once(tree, out / "unpacked")
+    except ScanError:
+        with suppress(OSError):
+            out.rmdir()  # where it is empty
+        raise
     return out / "unpacked"
 
 

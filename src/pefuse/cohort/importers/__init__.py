@@ -1,5 +1,7 @@
 """What a hospital has, made into a cohort folder."""
 
+from pefuse.cohort.importers.csv_guess import guess_mapping
+from pefuse.cohort.importers.csv_tables import import_csv
 from pefuse.cohort.importers.dicom import DicomImport, check_import, import_dicom, import_source
 from pefuse.cohort.importers.inspect import import_inspect
 from pefuse.cohort.importers.meds import import_meds
@@ -12,6 +14,8 @@ __all__ = [
     "RecordImport",
     "StudiesTable",
     "check_import",
+    "guess_mapping",
+    "import_csv",
     "import_dicom",
     "import_inspect",
     "import_meds",

@@ -97,6 +97,7 @@ def write_file_lists(scans: Mapping[str, Sequence[Path]], folder: Path, *, final
     if not scans:
         return
     make_folder(folder)
+    folder.chmod(0o700)  # paths may name patients
     final = Path(os.path.abspath(final))
     for study_id, files in scans.items():
         paths = [os.path.abspath(file) for file in files]

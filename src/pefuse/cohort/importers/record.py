@@ -38,6 +38,7 @@ class RecordSource:
     codes: pd.DataFrame
     notes: Mapping[str, int | str]
     studies: pd.DataFrame | None = None
+    features: pd.DataFrame | None = None  # a ready table in place of events: study_id and one column a feature
     scans: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
@@ -90,8 +91,11 @@ def import_record(
         patients = patient_ids(raw)
         named = completed(raw, made.people)
         counts = write_events(database, patients.tolist(), aside / "events.parquet")
+        if made.features is not None:
+            (aside / "events.parquet").unlink()
+            write_text(aside / "features.csv", made.features.to_csv(index=False))
         present = {row[0] for row in database.sql("SELECT DISTINCT subject_id FROM kept").fetchall()}
-        if not present:
+        if not present and made.features is None and (listed is not None or counts.read):
             raise CohortError(
                 "The source has no event of any patient of the table of studies: patient_id must be the source's."
             )
@@ -100,23 +104,24 @@ def import_record(
             source=digest,
             studies=len(raw),
             patients=patients.nunique(),
-            patients_without_events=len(set(patients) - present),
+            patients_without_events=0 if made.features is not None else len(set(patients) - present),
             filled=named.filled,
             events=counts,
             notes=dict(made.notes),
         )
         write_file_lists(made.scans, aside / "scans", final=out / "scans")
         write_text(aside / "studies.csv", named.rows.to_csv(index=False))
-        _write_codes(database, made.codes, aside)
+        _write_codes(database, made, aside)
         write_text(aside / "cohort.yaml", _about(name))
         write_json(aside / REPORT, asdict(report))
     return report
 
 
-def _write_codes(database: Any, codes: pd.DataFrame, folder: Path) -> None:
+def _write_codes(database: Any, made: RecordSource, folder: Path) -> None:
     """Of the codes that occur, those of which the source says something."""
     occur = {row[0] for row in database.sql("SELECT DISTINCT code FROM whole").fetchall()}
-    told = codes[codes["code"].isin(occur)].drop_duplicates("code").sort_values("code")
+    occur |= set(() if made.features is None else made.features.columns)
+    told = made.codes[made.codes["code"].isin(occur)].drop_duplicates("code").sort_values("code")
     write_text(folder / "codes.csv", told.to_csv(index=False))
 
 

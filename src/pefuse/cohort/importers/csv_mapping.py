@@ -1,0 +1,114 @@
+"""The mapping of a CSV import: which file and column is what; `pefuse import csv --guess` writes a first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pefuse.errors import UsageError
+
+__all__ = ["ASK", "CsvForm", "CsvMapping", "EventColumns", "EventTable", "WideFeature", "load_mapping"]
+
+ASK = "ask"  # what a guess writes where a person has to decide
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CsvForm(_Strict):
+    """How the files are written; the same for all of a mapping."""
+
+    encoding: str = "utf-8"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ",", "ask"] = "."
+    dates: Literal["iso", "day-first", "month-first", "ask"] = "iso"
+
+
+class StudiesTable(_Strict):
+    """One row a study. `columns`: the cohort's column, and the file's; `values`: what its cells mean."""
+
+    file: str
+    columns: dict[str, str]
+    values: dict[str, dict[str, str]] = {}
+
+
+class WideFeature(_Strict):
+    """A column of the studies' table that was known before the scan."""
+
+    column: str
+    concept: str = ""
+    unit: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class EventColumns(_Strict):
+    patient_id: str
+    time: str
+    code: str
+    value: str = ""
+    unit: str = ""
+
+
+class EventTable(_Strict):
+    """One row an event. `system` goes before each code: LAB, VITAL, MEDICATION//IN, ICD10CM and so on."""
+
+    file: str
+    system: str
+    columns: EventColumns
+
+
+class CsvMapping(_Strict):
+    form: CsvForm = CsvForm()
+    studies: StudiesTable
+    features: tuple[WideFeature, ...] = ()
+    events: tuple[EventTable, ...] = ()
+    codes: str = ""  # a codes.csv of the user's own, taken over
+
+
+def load_mapping(path: Path) -> CsvMapping:
+    """Read a mapping.
+
+    Raises:
+        UsageError: no such file, something in it that is no mapping, or a question that is not answered.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(
+            "The mapping cannot be read: name the YAML file that `import csv --guess` writes."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise UsageError(f"The mapping is not readable as YAML in UTF-8{where}.") from error
+    if not isinstance(content, dict):
+        raise UsageError("The mapping must hold `key: value` lines: let `pefuse import csv --guess` write one.")
+    try:
+        mapping = CsvMapping.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"The mapping, {where}: {first['msg'].lower()} (docs/records.md has an example)."
+        ) from error
+    for name in ("decimal", "dates"):
+        if getattr(mapping.form, name) == ASK:
+            raise UsageError(f"The mapping asks for form.{name}: {_QUESTIONS[name]}")
+    for feature in mapping.features:
+        if feature.unit == ASK:
+            raise UsageError(f"The mapping asks for the unit of '{feature.column}': write the one of the table.")
+    for column, meant in mapping.studies.values.items():
+        if ASK in meant.values():
+            raise UsageError(f"The mapping asks what cells of {column} mean: write it beside each.")
+    return mapping
+
+
+_QUESTIONS = {
+    "decimal": "write '.' or ',', whichever stands before the decimals in the files.",
+    "dates": "is 03/04/2019 the third of April (day-first) or the fourth of March (month-first)?",
+}

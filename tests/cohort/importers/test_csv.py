@@ -1,0 +1,197 @@
+"""CSV in: a mapping is guessed, corrected and followed; what is not certain is asked, never guessed silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pefuse.cohort import load_cohort
+from pefuse.cohort.importers import guess_mapping, import_csv
+from pefuse.ehr import extract
+from pefuse.errors import CohortError, RecordError, UsageError
+
+GERMAN = (
+    "PatNr;CT_Datum;Alter;Geschlecht;Verstorben;Heart Rate (/min);Lactate (mmol/L);Bemerkung\n"
+    "A-12;05.03.2019 14:30;71;w;nein;118;2,5;Müller\n"
+    "B-7;25.04.2019 09:05;50;m;ja;90;0,9;\n"
+)
+ENGLISH = (
+    "patient_id,index_time,age_years,sex,died,pulse\n"
+    "7,2019-03-05T14:30,71,F,0,118\n"
+    "8,2019-04-25 09:05:10,50,M,1,90\n"
+)
+
+
+def write(folder: Path, text: str, *, encoding: str = "utf-8-sig", name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def mapping_of(folder: Path, **changes: Any) -> Path:
+    content = {
+        "studies": {
+            "file": "table.csv",
+            "columns": {name: name for name in ("patient_id", "index_time", "age_years", "sex", "died")},
+        },
+        "features": [{"column": "pulse", "concept": "heart_rate", "unit": "/min"}],
+        **changes,
+    }
+    path = folder / "mapping.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8", "cp1252"])
+def test_a_german_export_of_excel_goes_through_by_its_guess(tmp_path: Path, encoding: str) -> None:
+    table = write(tmp_path, GERMAN, encoding=encoding)
+    guessed = guess_mapping(table, tmp_path / "m.yaml")
+    assert guessed["form"] == {
+        "encoding": "cp1252" if encoding == "cp1252" else "utf-8",
+        "separator": ";",
+        "decimal": ",",
+        "dates": "day-first",
+    }
+    report = import_csv(tmp_path / "m.yaml", tmp_path / "out")
+    cohort = load_cohort(tmp_path / "out")
+    assert list(cohort.studies["index_time"].astype(str)) == ["2019-03-05 14:30:00", "2019-04-25 09:05:00"]
+    assert list(cohort.studies["sex"]) == ["F", "M"]
+    assert list(cohort.studies["label"]) == [0.0, 1.0]
+    assert list(cohort.studies["patient_id"]) == [1, 2]  # A-12 and B-7 stay behind
+    assert report.notes["patients numbered anew"] == 2
+    record = extract(cohort)
+    np.testing.assert_allclose(record.frame()["Lactate (mmol/L) (mmol/L)"], [2.5, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("dates", "asked"),
+    [
+        (("05.03.2019", "04.04.2019"), "ask"),
+        (("25.03.2019", "04.04.2019"), "day-first"),
+        (("03/25/2019", "04/04/2019"), "month-first"),
+        (("2019-03-25", "2019-04-04"), "iso"),
+        (("25.03.2019", "04.25.2019"), "ask"),
+    ],
+)
+def test_an_order_of_dates_that_is_not_certain_is_asked(
+    tmp_path: Path, dates: tuple[str, str], asked: str
+) -> None:
+    text = "patient_id,index_time\n" + "".join(f"{i},{date}\n" for i, date in enumerate(dates))
+    table = write(tmp_path, text)
+    form: Any = guess_mapping(table, tmp_path / "m.yaml")["form"]
+    assert form["dates"] == asked
+    if asked == "ask":
+        with pytest.raises(UsageError, match=r"asks for form\.dates: is 03/04/2019"):
+            import_csv(tmp_path / "m.yaml", tmp_path / "out")
+
+
+def test_units_that_no_name_tells_are_asked(tmp_path: Path) -> None:
+    table = write(tmp_path, "patient_id,index_time,lactate\n1,2019-03-25,2.5\n")
+    guess_mapping(table, tmp_path / "m.yaml")
+    with pytest.raises(UsageError, match="asks for the unit of 'lactate'"):
+        import_csv(tmp_path / "m.yaml", tmp_path / "out")
+
+
+def test_a_mapping_is_not_overwritten(tmp_path: Path) -> None:
+    table = write(tmp_path, ENGLISH)
+    mapping = mapping_of(tmp_path)
+    with pytest.raises(UsageError, match="there already"):
+        guess_mapping(table, mapping)
+
+
+def test_wide_features_become_a_table_of_features(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    import_csv(mapping_of(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out" / "events.parquet").exists()
+    assert list(pd.read_csv(tmp_path / "out" / "features.csv").columns) == ["study_id", "pulse"]
+    np.testing.assert_allclose(extract(load_cohort(tmp_path / "out")).frame()["pulse (/min)"], [118.0, 90.0])
+
+
+EVENTS = (
+    "who,when,what,how much,in\n"
+    "7,2019-03-05 14:29,2524-7,3.1,mmol/L\n"
+    "7,2019-03-05 14:30,2524-7,9.9,mmol/L\n"  # at the index
+    "7,2019-03-05,2524-7,8.8,mmol/L\n"  # a mere date: known when its day is over
+    "8,2019-04-24 10:00,2524-7,<0.5,mmol/L\n"  # no number
+    "8,sometime,2524-7,1.0,mmol/L\n"
+    "9,2019-01-01 10:00,2524-7,1.0,mmol/L\n"  # of nobody
+)
+LABS = {
+    "file": "labs.csv",
+    "system": "LOINC",
+    "columns": {"patient_id": "who", "time": "when", "code": "what", "value": "how much", "unit": "in"},
+}
+
+
+def test_long_tables_become_events_beside_wide_features(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    write(tmp_path, EVENTS, name="labs.csv")
+    report = import_csv(mapping_of(tmp_path, events=[LABS]), tmp_path / "out")
+    assert report.notes["labs.csv: left out, a time that is none"] == 1
+    frame = extract(load_cohort(tmp_path / "out")).frame()
+    np.testing.assert_allclose(frame["lactate (mmol/L)"], [3.1, np.nan])
+    np.testing.assert_allclose(frame["heart rate (/min)"], [118.0, 90.0])
+    events = pd.read_parquet(tmp_path / "out" / "events.parquet")
+    assert "<0.5" in set(events["text_value"])
+    assert report.events.written == 6
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "error", "message"),
+    [
+        (ENGLISH.replace("2019-04-25 09:05:10", "25.04.2019"), {}, CohortError, "row 3: index_time is no date"),
+        (ENGLISH.replace("8,", ",", 1).replace("7,2019", ",2019"), {}, CohortError, "row 2: it names no patient"),
+        (ENGLISH.split("\n")[0] + "\n", {}, CohortError, "no rows"),
+        (ENGLISH, {"features": [{"column": "puls"}]}, RecordError, "no column 'puls'"),
+        (ENGLISH, {"form": {"separator": ";"}}, RecordError, "is the separator right"),
+        (ENGLISH, {"form": {"dates": "dayfirst"}}, UsageError, "form.dates"),
+        (ENGLISH, {"form": {"encoding": "utf-16"}}, RecordError, "not of the encoding"),
+        (ENGLISH, {"colour": "red"}, UsageError, "colour"),
+        (ENGLISH, {"events": [LABS]}, RecordError, "'labs.csv' that is not beside it"),
+        (
+            ENGLISH,
+            {"studies": {"file": "table.csv", "columns": {"wann": "index_time"}}},
+            UsageError,
+            "no column 'wann'",
+        ),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(
+    tmp_path: Path, table: str, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    write(tmp_path, table)
+    with pytest.raises(error, match=message):
+        import_csv(mapping_of(tmp_path, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_most_times_in_another_order_are_a_wrong_order(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    write(
+        tmp_path, EVENTS.replace("2019-03-05 ", "05.03.2019 ").replace("2019-04-24", "24.04.2019"), name="labs.csv"
+    )
+    with pytest.raises(RecordError, match="times are no dates in the order iso"):
+        import_csv(mapping_of(tmp_path, events=[LABS]), tmp_path / "out")
+
+
+def test_a_thousand_separator_and_a_decimal_comma(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "patient_id;index_time;sex;age_years;died;platelets\n7;05.03.2019;F;71,5;0;1.234,5\n",
+        name="table.csv",
+    )
+    path = mapping_of(
+        tmp_path,
+        form={"separator": ";", "decimal": ",", "dates": "day-first"},
+        features=[{"column": "platelets", "unit": "10^9/L"}],
+    )
+    import_csv(path, tmp_path / "out")
+    cohort = load_cohort(tmp_path / "out")
+    assert cohort.studies["age_years"].iloc[0] == 71.5
+    assert cohort.features is not None
+    assert cohort.features["platelets"].iloc[0] == 1234.5
