@@ -179,6 +179,41 @@ def omop(
 
 
 @importing.command()
+def fhir(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A Bundle (.json), a bulk export (.ndjson), or a folder of them.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    studies: Studies,
+    time_zone: Annotated[
+        str,
+        typer.Option(metavar="ZONE", help="Such as Europe/Berlin: times with an offset become its local times."),
+    ] = "",
+    followed_days: FollowedDays = 0,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take the record of a table's studies from FHIR resources (R4, R5)."""
+    from pefuse.cohort.importers import import_fhir
+
+    found = import_fhir(
+        source,
+        out,
+        studies=studies,
+        time_zone=time_zone,
+        followed_days=followed_days,
+        memory_limit=memory_limit,
+    )
+    _tell(found, out, json=json)
+
+
+@importing.command()
 def inspect(
     source: Annotated[
         Path,

@@ -5,13 +5,14 @@ A fact is (patient, time or None, what, value). `what` is one of those in WHAT, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["PATIENTS", "WHAT", "Fact", "write_meds", "write_omop", "write_studies"]
+__all__ = ["PATIENTS", "WHAT", "Fact", "write_fhir", "write_meds", "write_omop", "write_studies"]
 
 PATIENTS = {11: ("1950-02-03", "F", None), -(2**62): ("1971-07-01", "M", "2020-03-09T04:00:00")}
 
@@ -144,3 +145,84 @@ def _omop_row(fact: Fact, table: str, concept: int, *, visit: int) -> dict[str, 
     if table in ("condition_occurrence", "drug_exposure"):
         row["visit_occurrence_id"] = visit
     return row
+
+
+LOINC, SCT = "http://loinc.org", "http://snomed.info/sct"
+CODINGS = {
+    "pulse": (LOINC, "8867-4", "Heart rate"),
+    "lactate": (LOINC, "2524-7", "Lactate"),
+    "heparin": ("http://www.nlm.nih.gov/research/umls/rxnorm", "5224", "heparin"),
+    "heart failure": ("http://hl7.org/fhir/sid/icd-10-cm", "I50.9", "Heart failure"),
+    "angiography": ("http://www.ama-assn.org/go/cpt", "71275", "CT angiography, chest"),
+}
+
+
+def write_fhir(folder: Path, facts: Sequence[Fact], *, bundle: bool = False) -> Path:
+    """A bulk export, a file a kind of resource, or all in one Bundle; diagnoses have no date but an encounter."""
+    resources: list[dict[str, object]] = []
+    for patient, (born, sex, died) in PATIENTS.items():
+        resources.append(
+            {
+                "resourceType": "Patient",
+                "id": str(patient),
+                "gender": {"F": "female", "M": "male"}[sex],
+                "birthDate": born,
+                **({"deceasedDateTime": died} if died else {}),
+            }
+        )
+    for number, fact in enumerate(facts):
+        resources += _fhir_of(fact, number)
+    folder.mkdir(parents=True)
+    if bundle:
+        entries = [{"resource": resource} for resource in resources]
+        (folder / "bundle.json").write_text(json.dumps({"resourceType": "Bundle", "entry": entries}))
+        return folder
+    for kind in {str(resource["resourceType"]) for resource in resources}:
+        lines = [json.dumps(resource) for resource in resources if resource["resourceType"] == kind]
+        (folder / f"{kind}.ndjson").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def _fhir_of(fact: Fact, number: int) -> list[dict[str, object]]:
+    system, code, display = CODINGS[fact.what]
+    concept = {"coding": [{"system": system, "code": code, "display": display}]}
+    subject = {"reference": f"Patient/{fact.patient}"}
+    common: dict[str, object] = {"id": str(number), "subject": subject}
+    if fact.what in ("pulse", "lactate"):
+        unit = {"pulse": "/min", "lactate": "mmol/L"}[fact.what]
+        quantity = {"value": fact.value, "code": unit}
+        return [
+            {
+                **common,
+                "resourceType": "Observation",
+                "status": "final",
+                "code": concept,
+                "effectiveDateTime": fact.time,
+                "valueQuantity": quantity,
+            }
+        ]
+    if fact.what == "heparin":
+        return [
+            {
+                **common,
+                "resourceType": "MedicationAdministration",
+                "status": "completed",
+                "medicationCodeableConcept": concept,
+                "effectiveDateTime": fact.time,
+            }
+        ]
+    if fact.what == "angiography":
+        done = {"status": "completed", "code": concept, "performedDateTime": fact.time}
+        return [{**common, "resourceType": "Procedure", **done}]
+    began = str(pd.Timestamp(fact.time) - pd.Timedelta(days=3)).replace(" ", "T")
+    visit = {"class": {"code": "IMP"}, "status": "finished", "period": {"start": began, "end": fact.time}}
+    return [
+        {**common, "resourceType": "Encounter", **visit},
+        {
+            **common,
+            "resourceType": "Condition",
+            "code": concept,
+            "onsetDateTime": began,
+            "encounter": {"reference": f"Encounter/{number}"},
+        },
+    ]

@@ -15,17 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pefuse.cohort import load_cohort
-from pefuse.cohort.importers import import_meds, import_omop
+from pefuse.cohort.importers import import_fhir, import_meds, import_omop
 from pefuse.ehr import extract
 from pefuse.errors import CohortError, RecordError
 
-from .sources import PATIENTS, WHAT, Fact, write_meds, write_omop, write_studies
+from .sources import PATIENTS, WHAT, Fact, write_fhir, write_meds, write_omop, write_studies
 
 A, B = PATIENTS
 IMPORTERS: dict[str, tuple[Callable[..., Any], Callable[..., Path]]] = {
     "meds": (import_meds, write_meds),
     "omop": (import_omop, write_omop),
+    "fhir": (import_fhir, write_fhir),
 }
+VICTIMS = {"meds": "*.parquet", "omop": "person.csv", "fhir": "Patient.ndjson"}
 INDEX = "2020-03-05T12:00:00"
 FACTS = (
     Fact(A, "2020-03-05T11:59:59", "pulse", 121.0),
@@ -148,7 +150,7 @@ def test_the_table_of_studies_goes_before_the_source(kind: str, tmp_path: Path) 
     [
         ("patient_id\n11\n", "lacks index_time"),
         ("patient_id,index_time\n", "no rows"),
-        (f"patient_id,index_time\nX7,{INDEX}\n", "patient_id is not a whole number"),
+        (f"patient_id,index_time\nX7,{INDEX}\n", "not a whole number|no event of any"),
         (f"patient_id,index_time\n999,{INDEX}\n", "no event of any patient"),
         ("patient_id,index_time\n11,yesterday\n", "index_time is not a possible"),
     ],
@@ -166,7 +168,7 @@ def test_a_table_that_cannot_be_used_is_refused(kind: str, tmp_path: Path, table
 def test_a_damaged_source_is_told_and_leaves_the_earlier_cohort(kind: str, tmp_path: Path) -> None:
     _, report = imported(kind, tmp_path)
     before = (tmp_path / "out" / "events.parquet").read_bytes()
-    victim = next((tmp_path / kind).rglob("*.parquet" if kind == "meds" else "person.csv"))
+    victim = next((tmp_path / kind).rglob(VICTIMS[kind]))
     content = victim.read_bytes()
     victim.write_bytes(content[: len(content) // 2] if kind == "meds" else b"SMITH^JOHN\n\xff\xfe")
     with pytest.raises(RecordError) as refusal:

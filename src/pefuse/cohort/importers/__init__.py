@@ -3,6 +3,7 @@
 from pefuse.cohort.importers.csv_guess import guess_mapping
 from pefuse.cohort.importers.csv_tables import import_csv
 from pefuse.cohort.importers.dicom import DicomImport, check_import, import_dicom, import_source
+from pefuse.cohort.importers.fhir import import_fhir
 from pefuse.cohort.importers.inspect import import_inspect
 from pefuse.cohort.importers.meds import import_meds
 from pefuse.cohort.importers.omop import import_omop
@@ -17,6 +18,7 @@ __all__ = [
     "guess_mapping",
     "import_csv",
     "import_dicom",
+    "import_fhir",
     "import_inspect",
     "import_meds",
     "import_omop",

@@ -38,6 +38,7 @@ class RecordSource:
     codes: pd.DataFrame
     notes: Mapping[str, int | str]
     studies: pd.DataFrame | None = None
+    numbers: Mapping[str, int] | None = None  # of patients whose ids in the table of studies are text
     features: pd.DataFrame | None = None  # a ready table in place of events: study_id and one column a feature
     scans: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
@@ -88,6 +89,8 @@ def import_record(
         made = prepare(database)
         raw = made.studies if listed is None else listed
         assert raw is not None
+        if made.numbers is not None:
+            raw = _numbered(raw, made.numbers)
         patients = patient_ids(raw)
         named = completed(raw, made.people)
         counts = write_events(database, patients.tolist(), aside / "events.parquet")
@@ -115,6 +118,13 @@ def import_record(
         write_text(aside / "cohort.yaml", _about(name))
         write_json(aside / REPORT, asdict(report))
     return report
+
+
+def _numbered(raw: pd.DataFrame, numbers: Mapping[str, int]) -> pd.DataFrame:
+    """The table with the numbers of its patients; those whom the source does not have get further ones."""
+    unknown = sorted(set(raw["patient_id"]) - set(numbers))
+    further = dict(zip(unknown, range(max(numbers.values()) + 1, 2**62), strict=False))
+    return raw.assign(patient_id=[str({**numbers, **further}[each]) for each in raw["patient_id"]])
 
 
 def _write_codes(database: Any, made: RecordSource, folder: Path) -> None:

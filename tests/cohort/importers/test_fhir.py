@@ -1,0 +1,240 @@
+"""FHIR resources one by one: when each is known, its code and value, in R4 and R5; and what is no use."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+
+from pefuse.cohort import load_cohort
+from pefuse.cohort.importers import import_fhir
+from pefuse.cohort.importers.fhir_resources import Context, events_of, known_time
+from pefuse.errors import RecordError, UsageError
+
+from .sources import PATIENTS, Fact, write_fhir, write_studies
+
+LOINC = "http://loinc.org"
+CONTEXT = Context(
+    medications={"m1": {"code": {"coding": [{"system": "http://www.whocc.no/atc", "code": "B01AB01"}]}}},
+    encounter_ends={"e1": datetime(2020, 3, 9, 10)},
+    zone=None,
+)
+PATIENT = {"reference": "Patient/7"}
+
+
+def told(kind: str, **content: Any) -> list[tuple[Any, ...]]:
+    found = events_of({"resourceType": kind, "subject": PATIENT, **content}, CONTEXT)
+    return [(event.time and event.time.isoformat(), event.code, event.number, event.text) for event in found]
+
+
+def coded(code: str, system: str = LOINC) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "known"),
+    [
+        ("2020-03-05T14:30:00+01:00", None, "2020-03-05T14:30:00"),
+        ("2020-03-05T14:30:00Z", "Europe/Berlin", "2020-03-05T15:30:00"),
+        ("2020-07-05T14:30:00Z", "Europe/Berlin", "2020-07-05T16:30:00"),
+        ("2020-03-05T14:30:00.123Z", None, "2020-03-05T14:30:00.123000"),
+        ("2020-03-05", None, "2020-03-06T00:00:00"),
+        ("2020-12", None, "2021-01-01T00:00:00"),
+        ("2020", None, "2021-01-01T00:00:00"),
+        ("2020-02-30", None, None),
+        ("yesterday", None, None),
+        ("", None, None),
+        (None, None, None),
+        ({"a": 1}, None, None),
+    ],
+)
+def test_a_time_is_known_when_what_it_names_is_over(text: Any, zone: str | None, known: str | None) -> None:
+    found = known_time(text, ZoneInfo(zone) if zone else None)
+    assert (found and found.isoformat()) == known
+
+
+def test_an_observation_is_known_when_it_was_issued() -> None:
+    """A blood culture is drawn on one day and read on another."""
+    value = {"valueQuantity": {"value": 3.5, "unit": "mmol/L"}, "code": coded("2524-7"), "status": "final"}
+    when = {"effectiveDateTime": "2020-03-01T08:00:00", "issued": "2020-03-02T09:00:00+00:00"}
+    assert told("Observation", **value, **when) == [("2020-03-02T09:00:00", "LOINC//2524-7//mmol/L", 3.5, None)]
+
+
+def test_a_panel_is_its_components() -> None:
+    components = [
+        {"code": coded(code), "valueQuantity": {"value": value, "code": "mm[Hg]"}}
+        for code, value in (("8480-6", 127), ("8462-4", 48))
+    ]
+    found = told(
+        "Observation",
+        status="final",
+        code=coded("85354-9"),
+        effectiveDateTime="2020-03-01T08:00:00",
+        component=components,
+    )
+    assert [event[1:3] for event in found] == [("LOINC//8480-6//mm[Hg]", 127.0), ("LOINC//8462-4//mm[Hg]", 48.0)]
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "text"),
+    [
+        ({"valueInteger": 15}, 15.0, None),
+        ({"valueBoolean": True}, 1.0, None),
+        ({"valueString": "cloudy"}, None, "cloudy"),
+        ({"valueCodeableConcept": {"text": "never smoked"}}, None, "never smoked"),
+        ({"valueCodeableConcept": coded("LA18978-9")}, None, "LOINC//LA18978-9"),
+    ],
+)
+def test_values_of_other_kinds(value: dict[str, Any], number: float | None, text: str | None) -> None:
+    (found,) = told(
+        "Observation", status="final", code=coded("1-1"), effectiveDateTime="2020-03-01T08:00:00", **value
+    )
+    assert found[2:] == (number, text)
+
+
+def test_a_diagnosis_without_a_date_of_record_is_known_at_the_end_of_its_encounter() -> None:
+    icd = coded("I50.9", "http://hl7.org/fhir/sid/icd-10-cm")
+    onset = {"code": icd, "onsetDateTime": "2020-03-05T08:00:00", "encounter": {"reference": "Encounter/e1"}}
+    assert told("Condition", **onset)[0][0] == "2020-03-09T10:00:00"
+    assert told("Condition", **onset, recordedDate="2020-03-05T09:00:00")[0][0] == "2020-03-05T09:00:00"
+    assert told("Condition", code=icd) == [(None, "ICD10CM//I50.9", None, None)]
+
+
+def test_of_several_codings_the_one_we_know_best_is_taken() -> None:
+    both = {
+        "coding": [
+            *coded("84114007", "http://snomed.info/sct")["coding"],
+            *coded("I50.9", "http://hl7.org/fhir/sid/icd-10")["coding"],
+        ]
+    }
+    assert told("Condition", code=both, recordedDate="2020-03-05")[0][1] == "ICD10//I50.9"
+
+
+@pytest.mark.parametrize(
+    "medication",
+    [
+        {"medicationCodeableConcept": coded("B01AB01", "http://www.whocc.no/atc")},  # R4
+        {"medication": {"concept": coded("B01AB01", "http://www.whocc.no/atc")}},  # R5
+        {"medicationReference": {"reference": "Medication/m1"}},
+        {"medication": {"reference": {"reference": "Medication/m1"}}},
+        {
+            "medicationReference": {"reference": "#own"},
+            "contained": [{"id": "own", "code": coded("B01AB01", "http://www.whocc.no/atc")}],
+        },
+    ],
+)
+def test_a_drug_is_found_wherever_it_is_told(medication: dict[str, Any]) -> None:
+    (given,) = told(
+        "MedicationAdministration", status="completed", effectiveDateTime="2020-03-01T08:00:00", **medication
+    )
+    assert given[1] == "ATC//IN//B01AB01"
+    (asked,) = told("MedicationRequest", status="active", authoredOn="2020-03-01T08:00:00", **medication)
+    assert asked[1] == "ATC//OUT//B01AB01"
+
+
+def test_an_order_within_the_hospital_is_of_the_hospital() -> None:
+    drug = {"medicationCodeableConcept": coded("5224"), "authoredOn": "2020-03-01T08:00:00", "status": "active"}
+    (found,) = told("MedicationRequest", category=[{"coding": [{"code": "inpatient"}]}], **drug)
+    assert found[1] == "LOINC//IN//5224"
+
+
+@pytest.mark.parametrize(
+    ("class_", "codes"),
+    [
+        ({"code": "IMP"}, ["VISIT//INPATIENT//START", "VISIT//INPATIENT//END"]),
+        ([{"coding": [{"code": "EMER"}]}], ["VISIT//ED//START", "VISIT//ED//END"]),  # R5
+        ({"code": "AMB"}, ["VISIT//OUTPATIENT"]),
+        (None, ["VISIT//OUTPATIENT"]),
+    ],
+)
+@pytest.mark.parametrize("period", ["period", "actualPeriod"])
+def test_encounters_become_visits(class_: Any, codes: list[str], period: str) -> None:
+    times = {"start": "2020-03-01T08:00:00", "end": "2020-03-04T08:00:00"}
+    found = told("Encounter", status="finished", **{"class": class_, period: times})
+    assert [event[1] for event in found] == codes
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Observation", "status": "entered-in-error", "valueInteger": 1, "code": coded("1-1")},
+        {
+            "resourceType": "Condition",
+            "verificationStatus": {"coding": [{"code": "refuted"}]},
+            "code": coded("1-1"),
+        },
+        {
+            "resourceType": "MedicationAdministration",
+            "status": "not-done",
+            "medicationCodeableConcept": coded("1"),
+        },
+        {"resourceType": "MedicationRequest", "doNotPerform": True, "medicationCodeableConcept": coded("1")},
+        {"resourceType": "Observation", "status": "final", "code": coded("1-1")},  # no value
+        {"resourceType": "Appointment"},
+        {},
+    ],
+)
+def test_what_never_happened_is_no_event(resource: dict[str, Any]) -> None:
+    assert list(events_of(resource, CONTEXT)) == []
+
+
+A = next(iter(PATIENTS))
+FACTS = [Fact(A, "2020-03-01T08:00:00", what, 80.0) for what in ("pulse", "heparin", "heart failure")]
+
+
+def test_a_bundle_and_a_bulk_export_give_the_same(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "s.csv", [(A, "2020-03-05T12:00:00")])
+    events = []
+    for bundle in (False, True):
+        source = write_fhir(tmp_path / str(bundle), FACTS, bundle=bundle)
+        import_fhir(source, tmp_path / f"out{bundle}", studies=studies)
+        events.append(pd.read_parquet(tmp_path / f"out{bundle}" / "events.parquet"))
+    pd.testing.assert_frame_equal(*events)
+
+
+def test_patients_may_have_any_ids(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "Patient.ndjson").write_text(json.dumps({"resourceType": "Patient", "id": "ab-c", "gender": "male"}))
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "subject": {"reference": "https://server/fhir/Patient/ab-c/_history/2"},
+        "code": coded("8867-4"),
+        "effectiveDateTime": "2020-03-01T08:00:00",
+        "valueQuantity": {"value": 80, "code": "/min"},
+    }
+    lines = [
+        json.dumps(observation),
+        "{broken",
+        json.dumps({**observation, "subject": {"reference": "Patient/x"}}),
+    ]
+    (source / "Observation.ndjson").write_text("\n".join([*lines, json.dumps({**observation, "component": 5})]))
+    (tmp_path / "s.csv").write_text(
+        "patient_id,index_time,age_years,died\nab-c,2020-03-05T12:00,60,0\nzz,2020-03-05T12:00,61,0\n"
+    )
+    report = import_fhir(source, tmp_path / "out", studies=tmp_path / "s.csv")
+    assert report.patients_without_events == 1
+    assert report.notes["left out: lines that are no JSON"] == 1
+    assert report.notes["left out: events of a patient without a Patient resource"] == 1
+    assert report.notes["left out: resources that are not as FHIR has them"] == 1
+    studies = load_cohort(tmp_path / "out").studies
+    assert list(studies["patient_id"]) == [1, 2]
+    assert "ab-c" not in (tmp_path / "out" / "studies.csv").read_text()
+
+
+def test_a_source_without_patients_and_an_unknown_zone_are_refused(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "s.csv", [(A, "2020-03-05T12:00:00")])
+    (tmp_path / "source").mkdir()
+    with pytest.raises(RecordError, match="no FHIR here"):
+        import_fhir(tmp_path / "source", tmp_path / "out", studies=studies)
+    (tmp_path / "source" / "a.json").write_text("{}")
+    with pytest.raises(RecordError, match="no Patient resource"):
+        import_fhir(tmp_path / "source", tmp_path / "out", studies=studies)
+    with pytest.raises(UsageError, match="no time zone 'Mars'"):
+        import_fhir(tmp_path / "source", tmp_path / "out", studies=studies, time_zone="Mars")
