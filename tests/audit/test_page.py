@@ -58,13 +58,13 @@ def test_reasons_that_differ_in_numbers_alone_are_counted_together(tmp_path: Pat
     rows = [
         refused("a"),
         refused("b", reason="None of 3 series is usable. The largest: Gaps run from 2 to 9.75 mm."),
-        refused("c", step="read", reason="Cut off."),
+        refused("c", step="read", reason="None of 2 series is usable. The preferred: Cut off at 3."),
     ]
     head = PageHead.of(rows, cohort="mine", simulated=False)
 
     assert [(one.step, one.count, one.reasons) for one in head.refusals] == [
         ("geometry", 2, (("Gaps run from … to … mm.", 2),)),
-        ("read", 1, (("Cut off.", 1),)),
+        ("read", 1, (("Cut off at 3.", 1),)),
     ]
     assert "2 × Gaps run from … to … mm." in page_of(tmp_path, rows)
 

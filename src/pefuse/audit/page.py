@@ -25,7 +25,7 @@ __all__ = ["PageHead", "Refusals", "is_page", "remove_partial_pages", "write_pag
 
 _MARK = b'<meta name="generator" content="pefuse check">'
 _MOST_REASONS = 5  # of one step; the rest is counted together
-_OF_SEVERAL = "The largest: "  # what ct/scan.py says before the reason where a study has several series
+_OF_SEVERAL = re.compile(r"^None of \d+ series is usable\. The \w+: ")  # ct/scan.py, before the reason of one
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
@@ -126,19 +126,24 @@ def _refusals(rows: Sequence[Row]) -> tuple[Refusals, ...]:
     refused = [row.study for row in rows if row.group == "quarantined"]
     steps = Counter(study.step for study in refused)
     return tuple(
-        _refusals_of(step, count, Counter(_in_general(study.reason) for study in refused if study.step == step))
-        for step, count in steps.most_common()
+        _refusals_of(step, [study.reason for study in refused if study.step == step])
+        for step, _ in steps.most_common()
     )
 
 
-def _refusals_of(step: str, count: int, reasons: Counter[str]) -> Refusals:
-    shown = tuple(reasons.most_common(_MOST_REASONS))
-    return Refusals(step=step, count=count, reasons=shown, others=count - sum(number for _, number in shown))
+def _refusals_of(step: str, reasons: list[str]) -> Refusals:
+    """A reason that occurs once is shown with its numbers."""
+    alike = Counter(map(_in_general, reasons))
+    first = {_in_general(reason): _OF_SEVERAL.sub("", reason) for reason in reversed(reasons)}
+    most = len(alike) if len(alike) <= _MOST_REASONS + 1 else _MOST_REASONS
+    shown = tuple((general if count > 1 else first[general], count) for general, count in alike.most_common(most))
+    others = len(reasons) - sum(count for _, count in shown)
+    return Refusals(step=step, count=len(reasons), reasons=shown, others=others)
 
 
 def _in_general(reason: str) -> str:
     """A reason without its numbers and how many series there were: the same ones are counted together."""
-    return _NUMBER.sub("…", reason.rpartition(_OF_SEVERAL)[2])
+    return _NUMBER.sub("…", _OF_SEVERAL.sub("", reason))
 
 
 def _script_hash(script: str) -> str:
