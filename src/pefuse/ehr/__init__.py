@@ -3,10 +3,12 @@
 from pefuse.ehr.extract import extract
 from pefuse.ehr.preparation import FeaturePreparation, PreparationConfig, PreparedColumn
 from pefuse.ehr.record import RawColumn, RawRecord
-from pefuse.ehr.scores import ScoreClass, ScorePart, clinical_scores, score_classes, score_parts
+from pefuse.ehr.score_table import SCORES, ScoreClass, ScorePart, score_classes, score_parts
+from pefuse.ehr.scores import clinical_scores
 from pefuse.ehr.usefulness import check_useful, record_summary
 
 __all__ = [
+    "SCORES",
     "FeaturePreparation",
     "PreparationConfig",
     "PreparedColumn",

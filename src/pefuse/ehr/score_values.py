@@ -1,0 +1,148 @@
+"""The values that scores need: the latest of each concept before the index, states as 1 or 0, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
+from pefuse.ehr.score_table import Floats, ScorePart
+from pefuse.types import Cohort
+from pefuse.vocabulary import code_rows, concepts, conversion
+
+__all__ = ["score_values"]
+
+DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., Floats]]] = {
+    "shock_index": (("heart_rate", "systolic_bp"), lambda pulse, pressure: pulse / pressure),
+    # Hestia's first question: a pressure below 100 with a pulse above 100.
+    "fast_pulse_at_low_pressure": (
+        ("heart_rate", "systolic_bp"),
+        lambda pulse, pressure: np.where(
+            np.isnan(pulse) | np.isnan(pressure), np.nan, (pulse > 100) & (pressure < 100)
+        ),
+    ),
+}
+
+
+def score_values(
+    cohort: Cohort,
+    ids: list[str],
+    parts: Sequence[ScorePart],
+    *,
+    lookback_hours: float | None,
+    memory_limit: str,
+) -> list[list[Floats]]:
+    """For each part the values of each of its concepts: `(N,)` in the unit of the table, NaN = missing.
+
+    Args:
+        lookback_hours: a measurement or an acute state older than this is missing (absent); None = as each part
+            says.
+    """
+    studies = cohort.studies.loc[ids]
+    times = studies["index_time"].to_numpy(dtype="datetime64[us]")
+    known = {
+        "age": studies["age_years"].to_numpy(dtype=np.float64),
+        "male": studies["sex"].map({"M": 1.0, "F": 0.0}).to_numpy(dtype=np.float64),
+    }
+    events = None
+    if cohort.events is not None and ids:
+        events = read_events_before(cohort, ids, memory_limit=memory_limit)
+    read: dict[tuple[str, bool, float], Floats] = {}
+
+    def value(name: str, part: ScorePart) -> Floats:
+        if name in known:
+            return known[name]
+        if name in DERIVED:
+            needed, derive = DERIVED[name]
+            return derive(*(value(each, part) for each in needed))
+        hours = _hours(part, lookback_hours)
+        key = (name, part.is_state, hours)
+        if key not in read:
+            if events is not None:
+                read[key] = (_state if part.is_state else _measured)(events, name, times, _oldest(times, hours))
+            elif cohort.features is not None:
+                read[key] = _tabled(cohort, ids, name, part.is_state)
+            else:
+                read[key] = np.full(len(ids), np.nan)
+        return read[key]
+
+    return [[value(name, part) for name in part.concepts] for part in parts]
+
+
+def _hours(part: ScorePart, lookback_hours: float | None) -> float:
+    """What is too old for this part, -1 for nothing; a comorbidity counts however old it is."""
+    is_acute = not part.is_state or not np.isnan(part.lookback_hours)
+    hours = lookback_hours if lookback_hours is not None and is_acute else part.lookback_hours
+    return -1.0 if np.isnan(hours) else hours
+
+
+def _oldest(times: NDArray[np.datetime64], hours: float) -> NDArray[np.datetime64]:
+    """The earliest moment that counts, `(N,)`."""
+    if hours < 0:
+        return np.full(len(times), np.datetime64("0001-01-01", "us"))
+    return times - np.timedelta64(round(hours * 3_600_000_000), "us")
+
+
+def _measured(
+    events: EventsBefore, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]
+) -> Floats:
+    """The latest plausible value, where it is not older than `oldest`."""
+    codes = [
+        place
+        for place, known in enumerate(events.meanings)
+        if known.concepts == (name,)
+        and known.kind in ("vital", "lab")
+        and conversion(name, known.unit, concepts()[name].unit) is not None
+    ]
+    latest = events.latest[events.latest["code"].isin(codes) & events.latest["value"].notna()]
+    rows = latest["study"].to_numpy(dtype=np.intp)
+    when, value = latest["value_time"].to_numpy(), latest["value"].to_numpy(dtype=np.float64)
+    recent = np.flatnonzero(when >= oldest[rows])
+    rows, when, value = rows[recent], when[recent], value[recent]
+    chosen = last_of_each(np.zeros(len(rows), dtype=np.intp), rows, when, value)
+    found = np.full(len(times), np.nan)
+    found[rows[chosen]] = value[chosen]
+    return found
+
+
+def _state(
+    events: EventsBefore, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]
+) -> Floats:
+    """1 where a code tells of it (a code with a number: where its latest is not 0), 0 where none does.
+
+    NaN where the study has no event at all.
+    """
+    codes = [place for place, known in enumerate(events.meanings) if name in known.concepts]
+    latest = events.latest
+    rows = latest["study"].to_numpy(dtype=np.intp)
+    told = latest["code"].isin(codes).to_numpy() & ~(latest["value"] == 0).to_numpy()
+    told &= latest["seen"].to_numpy() >= oldest[rows]
+    found = np.full(len(times), np.nan)
+    found[rows] = 0.0
+    found[events.told["study"].to_numpy(dtype=np.intp)] = 0.0
+    found[rows[told]] = 1.0
+    return found
+
+
+def _tabled(cohort: Cohort, ids: list[str], name: str, is_state: bool) -> Floats:
+    """From the column of features.csv that codes.csv ties to the concept, or that bears its name."""
+    assert cohort.features is not None
+    declared = code_rows(cohort.codes)
+    tied = [
+        column for column in cohort.features.columns if column in declared and declared[column].concept == name
+    ]
+    column = tied[0] if tied else name
+    if column not in cohort.features or not pd.api.types.is_numeric_dtype(cohort.features[column]):
+        return np.full(len(ids), np.nan)
+    values = cohort.features[column].reindex(ids).to_numpy(dtype=np.float64)
+    if is_state:
+        return np.where(np.isnan(values), np.nan, (values != 0).astype(np.float64))
+    known = concepts()[name]
+    change = conversion(name, declared[column].unit if column in declared else "", known.unit)
+    if change is None:
+        return np.full(len(ids), np.nan)
+    values = change.apply(values)
+    return np.where((values >= known.low) & (values <= known.high), values, np.nan)
