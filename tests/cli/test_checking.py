@@ -28,10 +28,10 @@ def cohort(tmp_path: Path) -> Path:
     return folder
 
 
-def test_quarantined_studies_are_a_finding_and_no_failure(
+def test_quarantined_studies_are_a_finding_with_a_status_of_its_own(
     cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["check", str(cohort), "--grid", "32", "--jobs", "1"]) == 0
+    assert run(["check", str(cohort), "--grid", "32", "--jobs", "1"]) == 2
 
     said = capsys.readouterr().out
     assert "2 studies, 1 quarantined, 0 worrying, 0 fine, 1 without scan." in said
@@ -41,8 +41,10 @@ def test_quarantined_studies_are_a_finding_and_no_failure(
 def test_json_counts_and_names_the_page(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "pages" / "look.html"
 
-    assert run(["check", str(cohort), "--out", str(page), "--grid", "32", "--jobs", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
+    assert run(["check", str(cohort), "--out", str(page), "--grid", "32", "--jobs", "1", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert {finding["topic"] for finding in found.pop("findings")} == {"joins"}
+    assert found == {
         "page": str(page),
         "studies": 2,
         "quarantined": 1,

@@ -10,6 +10,7 @@ from pathlib import Path
 from pefuse.audit.findings import collect_findings
 from pefuse.audit.measures import Measures, measure
 from pefuse.audit.page import PageHead, is_page, remove_partial_pages, write_page
+from pefuse.audit.record_checks import RecordAudit, audit_record
 from pefuse.audit.row import Row
 from pefuse.audit.thumbnails import Thumbnail, draw_thumbnails
 from pefuse.audit.worry import find_worries, usual_ranges
@@ -29,6 +30,12 @@ class CheckSummary:
     worrying: int
     fine: int
     without_scan: int
+    record: RecordAudit
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing needs a look: no scan in quarantine, no warning of the record."""
+        return not (self.quarantined or self.record.count("warning") or self.record.count("refused"))
 
     @property
     def studies(self) -> int:
@@ -43,7 +50,7 @@ def check_cohort(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> CheckSummary:
-    """Draw every study's scan on one offline page, the most worrying first.
+    """Look at a cohort's studies and record, and draw every scan, on one offline page, the most worrying first.
 
     Scans are prepared where they are not yet. Each volume is read twice, to compare it with the cohort and to draw
     it, so that no more than one is ever held.
@@ -56,6 +63,7 @@ def check_cohort(
     Raises:
         UsageError: `out` is a folder or another file, or a grid or number of jobs that is not possible.
         CohortError: a study_id that cannot name a file.
+        RecordError: the events cannot be read as the contract says.
         RunError: the prepared scans are damaged.
         StorageError: the disk is full or a folder cannot be written.
     """
@@ -65,11 +73,12 @@ def check_cohort(
     if page.exists() and not is_page(page):
         raise UsageError("A file of the page's name is there, and is no page of `pefuse check`: name another one.")
     remove_partial_pages(page)
+    record = audit_record(cohort)
     scans = prepare(cohort, grid=grid, jobs=jobs, progress=progress)
     rows = _rows(scans, progress)
     write_page(
         page,
-        head=PageHead.of(rows, cohort=cohort.name, simulated=cohort.simulated),
+        head=PageHead.of(rows, cohort=cohort.name, simulated=cohort.simulated, record=record),
         rows=_drawn(scans, rows, progress),
     )
     groups = Counter(row.group for row in rows)
@@ -79,6 +88,7 @@ def check_cohort(
         worrying=groups["worrying"],
         fine=groups["fine"],
         without_scan=groups["no scan"],
+        record=record,
     )
 
 

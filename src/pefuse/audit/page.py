@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from pefuse.audit.record_checks import RecordAudit
 from pefuse.audit.row import GROUPS, Row
 from pefuse.audit.thumbnails import WINDOWS_HU, Thumbnail
 from pefuse.audit.worry import KINDS, WORRYING
@@ -24,6 +25,7 @@ from pefuse.storage import atomic_file
 __all__ = ["PageHead", "Refusals", "is_page", "remove_partial_pages", "write_page"]
 
 _MARK = b'<meta name="generator" content="pefuse check">'
+_MOST_CODES = 40
 _MOST_REASONS = 5  # of one step; the rest is counted together
 _OF_SEVERAL = re.compile(r"^None of \d+ series is usable\. The \w+: ")  # ct/scan.py, before the reason of one
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -47,21 +49,34 @@ class PageHead:
     simulated: bool
     groups: tuple[tuple[str, int], ...]
     refusals: tuple[Refusals, ...]
+    record: RecordAudit
 
     @classmethod
-    def of(cls, rows: Sequence[Row], *, cohort: str, simulated: bool) -> PageHead:
-        """Count the rows; `cohort` is its name."""
+    def of(
+        cls, rows: Sequence[Row], *, cohort: str, simulated: bool, record: RecordAudit | None = None
+    ) -> PageHead:
+        """Count the rows; `cohort` is its name, `record` what was found in its studies and record."""
         groups = Counter(row.group for row in rows)
         return cls(
             cohort=cohort,
             simulated=simulated,
             groups=tuple((group, groups[group]) for group in GROUPS),
             refusals=_refusals(rows),
+            record=record or RecordAudit(),
         )
 
     @property
     def studies(self) -> int:
         return sum(count for _, count in self.groups)
+
+    def codes(self, *, known: bool) -> list[dict[str, Any]]:
+        """The commonest codes that have a meaning here, or those that have none."""
+        if self.record.codes is None:
+            return []
+        table = self.record.codes[(self.record.codes["kind"] != "") == known]
+        return [
+            {str(name): cell for name, cell in row.items()} for row in table.head(_MOST_CODES).to_dict("records")
+        ]
 
 
 def write_page(path: Path, *, head: PageHead, rows: Iterable[tuple[Row, Sequence[Thumbnail]]]) -> None:

@@ -1,6 +1,7 @@
 """Records in: what was known of a study before its scan, as features and as clinical scores."""
 
 from pefuse.ehr.extract import extract
+from pefuse.ehr.overview import RecordOverview, record_overview
 from pefuse.ehr.preparation import FeaturePreparation, PreparationConfig, PreparedColumn
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.score_table import SCORES, ScoreClass, ScorePart, score_classes, score_parts
@@ -14,11 +15,13 @@ __all__ = [
     "PreparedColumn",
     "RawColumn",
     "RawRecord",
+    "RecordOverview",
     "ScoreClass",
     "ScorePart",
     "check_useful",
     "clinical_scores",
     "extract",
+    "record_overview",
     "record_summary",
     "score_classes",
     "score_parts",

@@ -23,7 +23,16 @@ from pefuse.errors import RecordError
 from pefuse.types import Cohort
 from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
 
-__all__ = ["EventUse", "EventsBefore", "last_of_each", "read_events_before"]
+__all__ = [
+    "EventUse",
+    "EventsBefore",
+    "add_codes",
+    "add_studies",
+    "conversion_of",
+    "event_database",
+    "last_of_each",
+    "read_events_before",
+]
 
 LARGEST = 1e12  # a measured number beyond this is not one
 
@@ -74,16 +83,16 @@ def read_events_before(
     """
     if cohort.events is None:
         raise RecordError("The cohort has no events: it needs events.parquet (or events.csv).")
-    with _database(cohort.events, memory_limit) as database:
+    with event_database(cohort.events, memory_limit) as database:
         declared = code_rows(cohort.codes)
         codes = [
             row[0] for row in database.sql("SELECT DISTINCT code FROM events WHERE code IS NOT NULL").fetchall()
         ]
         meanings = tuple(known for code in sorted(codes) if (known := meaning(code, declared)).kind)
-        conversions = [_conversion(known) for known in meanings]
+        conversions = [conversion_of(known) for known in meanings]
         changes = [change or Conversion() for change in conversions]
-        _add_studies(database, cohort, study_ids)
-        _add_codes(database, meanings, changes)
+        add_studies(database, cohort, study_ids)
+        add_codes(database, meanings, changes)
         latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
         counts = database.sql(USE_SQL).fetchall()[0]
     use = EventUse(
@@ -149,7 +158,7 @@ FROM (
 
 
 @contextlib.contextmanager
-def _database(events: Path, memory_limit: str) -> Iterator[Any]:
+def event_database(events: Path, memory_limit: str) -> Iterator[Any]:
     """A database with the view `events`; what goes wrong with them is told without their content."""
     with spilling_database(memory_limit) as database:
         try:
@@ -211,7 +220,8 @@ def _refuse_zones(relation: Any) -> None:
         )
 
 
-def _add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> None:
+def add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> None:
+    """The table `studies`: study (row number), patient_id, index_time."""
     chosen = cohort.studies.loc[list(study_ids)]
     studies = pd.DataFrame(
         {
@@ -224,7 +234,7 @@ def _add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> Non
     database.sql("CREATE TABLE studies AS SELECT * FROM studies_frame")
 
 
-def _add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequence[Conversion]) -> None:
+def add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequence[Conversion]) -> None:
     """The table `codes`, with the human range of each measured code in the unit that it was recorded in."""
     ranges = [_recorded_range(known, change) for known, change in zip(meanings, conversions, strict=True)]
     codes = pd.DataFrame(
@@ -241,7 +251,7 @@ def _add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequ
     database.sql("CREATE TABLE codes AS SELECT * REPLACE (CAST(code AS VARCHAR) AS code) FROM codes_frame")
 
 
-def _conversion(known: CodeMeaning) -> Conversion | None:
+def conversion_of(known: CodeMeaning) -> Conversion | None:
     """To the unit of the concept; None where no table says how: the code stays a feature of its own."""
     if known.kind not in _MEASURED or not known.concepts:
         return Conversion()
