@@ -15,11 +15,13 @@ from pefuse.cli.options import (
     Debug,
     Folds,
     Json,
+    Lag,
     Preset,
     Pretrained,
     RunFolder,
     Seed,
     Settings,
+    lag_setting,
 )
 from pefuse.cli.output import print_json, print_lines, print_table
 from pefuse.cli.progress import show_progress
@@ -54,6 +56,7 @@ def compare(
         int | None, typer.Option(min=1, help="Train each model from this many seeds (0, 1, …).")
     ] = None,
     seed: Seed = None,
+    lag: Lag = None,
     pretrained: Pretrained = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be trained, and how long it may take.")
@@ -66,7 +69,7 @@ def compare(
     """Train and compare the paper's models on a cohort: predictions, Tables 1 to 3, figures and a report."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed trains from that one seed, --seeds from several: give one of the two.")
-    given = ["ablations=true"] if ablations else []
+    given = [*lag_setting(lag), *(["ablations=true"] if ablations else [])]
     resolved = resolve(
         preset, config, [*(settings or ()), *given], models=models, folds=folds, seeds=seed_list(seed, seeds)
     )
@@ -83,6 +86,7 @@ def fit(
     preset: Preset = "paper",
     folds: Folds = None,
     seed: Seed = None,
+    lag: Lag = None,
     pretrained: Pretrained = None,
     config: ConfigFile = None,
     settings: Settings = None,
@@ -90,7 +94,8 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Train one model on a cohort."""
-    resolved = resolve(preset, config, settings, models=model, folds=folds, seeds=seed_list(seed, None))
+    given = [*(settings or ()), *lag_setting(lag)]
+    resolved = resolve(preset, config, given, models=model, folds=folds, seeds=seed_list(seed, None))
     train_and_report(cohort, out, resolved, pretrained=pretrained, json=json)
 
 

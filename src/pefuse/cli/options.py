@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pefuse.errors import UsageError
 
 __all__ = [
     "CohortFolder",
@@ -16,11 +19,13 @@ __all__ = [
     "Folds",
     "Jobs",
     "Json",
+    "Lag",
     "Preset",
     "Pretrained",
     "RunFolder",
     "Seed",
     "Settings",
+    "lag_setting",
 ]
 
 
@@ -70,3 +75,23 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as sanet.loop.epochs=20; may be repeated."),
 ]
+
+
+Lag = Annotated[
+    str | None,
+    typer.Option(metavar="24h", help="Read the record up to so long before the scan: hours (h) or days (d)."),
+]
+
+
+def lag_setting(lag: str | None) -> list[str]:
+    """`--lag 24h` as the setting that it is.
+
+    Raises:
+        UsageError: it is no length of time.
+    """
+    if lag is None:
+        return []
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hd])", lag.strip().lower())
+    if found is None:
+        raise UsageError(f"--lag is '{lag}': it must be hours or days, such as 24h or 2d.")
+    return [f"features.lag_hours={float(found[1]) * (24 if found[2] == 'd' else 1):g}"]

@@ -1,6 +1,7 @@
 """Records in: what was known of a study before its scan, as features and as clinical scores."""
 
 from pefuse.ehr.extract import extract
+from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.overview import RecordOverview, record_overview
 from pefuse.ehr.preparation import FeaturePreparation, PreparationConfig, PreparedColumn
 from pefuse.ehr.record import RawColumn, RawRecord
@@ -10,6 +11,7 @@ from pefuse.ehr.usefulness import check_useful, record_summary
 
 __all__ = [
     "SCORES",
+    "FeatureOptions",
     "FeaturePreparation",
     "PreparationConfig",
     "PreparedColumn",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pefuse.database import MEMORY_LIMIT, spilling_database
+from pefuse.ehr.options import FeatureOptions
 from pefuse.errors import RecordError
-from pefuse.types import Cohort
+from pefuse.types import Cohort, FeatureFamily
 from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conversion, meaning, significant
 
 __all__ = [
@@ -61,16 +62,23 @@ class EventsBefore:
     `latest`: columns study (row number 0..N-1), code (position in `meanings`), seen (time of the last event,
     datetime64[us]), value (the latest plausible number, in the unit of its concept, NaN = none) and value_time.
     `told`: every event of a demographic, arrival or visit code: study, code, time (NaT = timeless), number, text.
+    `course`, where it was asked for: study, key (of a measurement), count, slope (a day, over COURSE_DAYS; NaN =
+    none), lowest and highest of the last day (NaN = none), in the unit of the concept.
     """
 
     meanings: tuple[CodeMeaning, ...]
     use: EventUse
     latest: pd.DataFrame
     told: pd.DataFrame
+    course: pd.DataFrame | None = None
 
 
 def read_events_before(
-    cohort: Cohort, study_ids: Sequence[str], *, memory_limit: str = MEMORY_LIMIT
+    cohort: Cohort,
+    study_ids: Sequence[str],
+    *,
+    options: FeatureOptions | None = None,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> EventsBefore:
     """Read the cohort's events strictly before each study's index time.
 
@@ -83,6 +91,7 @@ def read_events_before(
     """
     if cohort.events is None:
         raise RecordError("The cohort has no events: it needs events.parquet (or events.csv).")
+    options = options or FeatureOptions()
     with event_database(cohort.events, memory_limit) as database:
         declared = code_rows(cohort.codes)
         codes = [
@@ -91,8 +100,9 @@ def read_events_before(
         meanings = tuple(known for code in sorted(codes) if (known := meaning(code, declared)).kind)
         conversions = [conversion_of(known) for known in meanings]
         changes = [change or Conversion() for change in conversions]
-        add_studies(database, cohort, study_ids)
-        add_codes(database, meanings, changes)
+        add_studies(database, cohort, study_ids, lag_hours=options.lag_hours)
+        add_codes(database, meanings, changes, lookback_days=options.lookback_days)
+        course = _course(database, meanings, conversions) if options.measured else None
         latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
         counts = database.sql(USE_SQL).fetchall()[0]
     use = EventUse(
@@ -101,7 +111,8 @@ def read_events_before(
         codes_understood=len(meanings),
         codes_without_conversion=sum(change is None for change in conversions),
     )
-    return EventsBefore(meanings=meanings, use=use, latest=_converted(latest, changes), told=told)
+    latest = _converted(latest, changes)
+    return EventsBefore(meanings=meanings, use=use, latest=latest, told=told, course=course)
 
 
 def last_of_each(
@@ -127,7 +138,7 @@ FROM (
     FROM (SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value FROM events) AS events
     JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
     JOIN codes ON events.code = codes.code
-    WHERE NOT told
+    WHERE NOT told AND (back IS NULL OR events.time >= studies.index_time - to_microseconds(back))
     GROUP BY ALL
 )
 GROUP BY ALL
@@ -140,9 +151,30 @@ FROM events
 JOIN codes ON events.code = codes.code
 JOIN studies ON events.subject_id = studies.patient_id
 WHERE told AND (events.time < index_time OR (events.time IS NULL AND timeless))
+      AND (back IS NULL OR events.time IS NULL OR events.time >= index_time - to_microseconds(back))
 ORDER BY ALL
 """
 
+
+COURSE_DAYS = 7
+# In the unit of the concept; codes of one key are one measurement.
+COURSE_SQL = f"""
+SELECT study, key, count(*) AS count,
+       regr_slope(value, epoch(time) / 86400.0) FILTER (time >= index_time - INTERVAL {COURSE_DAYS} DAY) AS slope,
+       min(value) FILTER (time >= index_time - INTERVAL 1 DAY) AS lowest,
+       max(value) FILTER (time >= index_time - INTERVAL 1 DAY) AS highest
+FROM (
+    SELECT DISTINCT study, keys.key, studies.index_time, events.time,
+           CAST(numeric_value AS DOUBLE) * factor + shift AS value
+    FROM events
+    JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
+    JOIN codes ON events.code = codes.code
+    JOIN keys ON codes.number = keys.number
+    WHERE CAST(numeric_value AS DOUBLE) BETWEEN low AND high
+          AND (back IS NULL OR events.time >= studies.index_time - to_microseconds(back))
+)
+GROUP BY ALL ORDER BY ALL
+"""
 
 USE_SQL = """
 SELECT count(*), count(last), count(*) FILTER (before), count(*) FILTER (before AND number IS NOT NULL),
@@ -220,21 +252,27 @@ def _refuse_zones(relation: Any) -> None:
         )
 
 
-def add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str]) -> None:
-    """The table `studies`: study (row number), patient_id, index_time."""
+def add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str], *, lag_hours: float = 0.0) -> None:
+    """The table `studies`: study (row number), patient_id, index_time less the lag."""
     chosen = cohort.studies.loc[list(study_ids)]
     studies = pd.DataFrame(
         {
             "study": np.arange(len(chosen), dtype=np.int32),
             "patient_id": chosen["patient_id"].to_numpy(),
-            "index_time": chosen["index_time"].to_numpy(),
+            "index_time": (chosen["index_time"] - pd.Timedelta(hours=lag_hours)).to_numpy(),
         }
     )
     database.register("studies_frame", studies)
     database.sql("CREATE TABLE studies AS SELECT * FROM studies_frame")
 
 
-def add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Sequence[Conversion]) -> None:
+def add_codes(
+    database: Any,
+    meanings: Sequence[CodeMeaning],
+    conversions: Sequence[Conversion],
+    *,
+    lookback_days: Mapping[FeatureFamily, float] | None = None,
+) -> None:
     """The table `codes`, with the human range of each measured code in the unit that it was recorded in."""
     ranges = [_recorded_range(known, change) for known, change in zip(meanings, conversions, strict=True)]
     codes = pd.DataFrame(
@@ -245,10 +283,33 @@ def add_codes(database: Any, meanings: Sequence[CodeMeaning], conversions: Seque
             "high": np.array([high for _, high in ranges], dtype=np.float64),
             "told": np.array([known.kind in _TOLD for known in meanings], dtype=bool),
             "timeless": np.array([known.kind == "demographic" for known in meanings], dtype=bool),
+            "back": pd.array([_back(known, lookback_days or {}) for known in meanings], dtype="Int64"),
         }
     )
     database.register("codes_frame", codes)
     database.sql("CREATE TABLE codes AS SELECT * REPLACE (CAST(code AS VARCHAR) AS code) FROM codes_frame")
+
+
+def _back(known: CodeMeaning, lookback_days: Mapping[FeatureFamily, float]) -> int | None:
+    """How far back events of a code count, in microseconds; None = any."""
+    days = {str(family): days for family, days in lookback_days.items()}.get(known.kind)
+    return None if days is None else round(days * 86_400_000_000)
+
+
+def _course(
+    database: Any, meanings: Sequence[CodeMeaning], conversions: Sequence[Conversion | None]
+) -> pd.DataFrame:
+    """See `EventsBefore.course`; codes whose unit has no way to that of their concept have none."""
+    measured = [
+        (number, known.key, change.factor, change.offset)
+        for number, (known, change) in enumerate(zip(meanings, conversions, strict=True))
+        if known.kind in _MEASURED and change is not None
+    ]
+    database.register("keys_frame", pd.DataFrame(measured, columns=["number", "key", "factor", "shift"]))
+    database.sql("CREATE TABLE keys AS SELECT * FROM keys_frame")
+    course = _frame(database, COURSE_SQL)
+    # 7 digits: sums in another order differ beyond them.
+    return course.assign(**{name: significant(course[name].to_numpy()) for name in ("slope", "lowest", "highest")})
 
 
 def conversion_of(known: CodeMeaning) -> Conversion | None:

@@ -15,12 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from pefuse.ehr.courses import MEASURED, Entries, courses, measured_column
 from pefuse.ehr.events import EventsBefore, EventUse, last_of_each, read_events_before
+from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.visits import visit_features
 from pefuse.errors import UsageError
 from pefuse.types import Cohort, FeatureFamily
-from pefuse.vocabulary import CodeMeaning, code_rows, concepts, conversion
+from pefuse.vocabulary import code_rows, icd_chapter, parse_icd
 
 __all__ = ["extract"]
 
@@ -45,17 +47,6 @@ MARKED: dict[str, FeatureFamily] = {
     "procedure": "procedure",
     "observation": "observation",
 }
-MEASURED: dict[str, FeatureFamily] = {"vital": "vital", "lab": "lab", "score": "score"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Entries:
-    """Columns being built: entry i stands in row `rows[i]` of column `places[i]` of `columns`."""
-
-    columns: list[RawColumn]
-    rows: NDArray[np.intp]
-    places: NDArray[np.intp]
-    values: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +57,19 @@ class _Texts:
     values: NDArray[np.object_]
 
 
-def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_limit: str = "2GB") -> RawRecord:
+def extract(
+    cohort: Cohort,
+    study_ids: Sequence[str] | None = None,
+    *,
+    options: FeatureOptions | None = None,
+    memory_limit: str = "2GB",
+) -> RawRecord:
     """What is known of each study strictly before its index time.
 
     Args:
         cohort: with events, with a ready table of features, or with neither (then age, sex and time only).
         study_ids: which studies, in this order; None = all, in file order.
+        options: how far back and how close to the scan the record is read, and what more is made of it.
         memory_limit: of the pass over the events, such as "2GB"; what does not fit is spilled to disk.
 
     Raises:
@@ -82,19 +80,25 @@ def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_li
     unknown = [study_id for study_id in ids if study_id not in cohort.studies.index]
     if unknown:
         raise UsageError(f"The cohort does not have study {unknown[0]}.")
+    options = options or FeatureOptions()
     if cohort.features is not None:
-        return _from_table(cohort, ids)
+        return _chosen(_from_table(cohort, ids), options)
     studies = cohort.studies.loc[ids]
     numbers, texts = [_age(studies), _hour(studies)], _study_texts(studies)
     has_record, use = np.zeros(len(ids), dtype=bool), None
     if cohort.events is not None and ids:
-        events = read_events_before(cohort, ids, memory_limit=memory_limit)
+        events = read_events_before(cohort, ids, options=options, memory_limit=memory_limit)
         use = events.use
         has_record[events.latest["study"].to_numpy(dtype=np.intp)] = True
         has_record[events.told["study"].to_numpy(dtype=np.intp)] = True
-        index_times = studies["index_time"].to_numpy(dtype="datetime64[us]")
+        cut = studies["index_time"] - pd.Timedelta(hours=options.lag_hours)
+        index_times = cut.to_numpy(dtype="datetime64[us]")
         marks = _marks(events)
         numbers += [_measurements(events), *_mark_counts(marks, has_record), marks]
+        if options.measured:
+            numbers += courses(events, index_times, options.measured)
+        if options.diagnosis_chapters:
+            numbers.append(_chapters(events))
         numbers += [
             _dense(
                 RawColumn(key=item.key, name=item.name, family="visit", kind="continuous", unit=item.unit),
@@ -105,12 +109,27 @@ def extract(cohort: Cohort, study_ids: Sequence[str] | None = None, *, memory_li
         told_numbers, told_texts = _told(events, len(ids))
         numbers += told_numbers
         texts += told_texts
-    return _assembled(ids, numbers, texts, has_record, use)
+    return _chosen(_assembled(ids, numbers, texts, has_record, use), options)
+
+
+def _chosen(record: RawRecord, options: FeatureOptions) -> RawRecord:
+    """With the families that were asked for alone."""
+    if not options.families:
+        return replace(record, options=options)
+    count = record.values.shape[1]
+    kept = [place for place, column in enumerate(record.columns) if column.family in options.families]
+    return replace(
+        record,
+        columns=tuple(record.columns[place] for place in kept),
+        values=record.values[:, [place for place in kept if place < count]],
+        texts=record.texts[:, [place - count for place in kept if place >= count]],
+        options=options,
+    )
 
 
 def _assembled(
     ids: Sequence[str],
-    numbers: Sequence[_Entries],
+    numbers: Sequence[Entries],
     texts: Sequence[_Texts],
     has_record: NDArray[np.bool_],
     use: EventUse | None = None,
@@ -139,20 +158,20 @@ def _uniquely_named(columns: Iterable[RawColumn]) -> tuple[RawColumn, ...]:
     )
 
 
-def _dense(column: RawColumn, values: NDArray[np.float64]) -> _Entries:
+def _dense(column: RawColumn, values: NDArray[np.float64]) -> Entries:
     rows = np.flatnonzero(~np.isnan(values))
-    return _Entries(columns=[column], rows=rows, places=np.zeros(len(rows), dtype=np.intp), values=values[rows])
+    return Entries(columns=[column], rows=rows, places=np.zeros(len(rows), dtype=np.intp), values=values[rows])
 
 
 # --- what studies.csv tells
 
 
-def _age(studies: pd.DataFrame) -> _Entries:
+def _age(studies: pd.DataFrame) -> Entries:
     column = RawColumn(key="age", name="age (years)", family="demographic", kind="continuous", unit="years")
     return _dense(column, studies["age_years"].to_numpy(dtype=np.float64))
 
 
-def _hour(studies: pd.DataFrame) -> _Entries:
+def _hour(studies: pd.DataFrame) -> Entries:
     times = studies["index_time"].dt
     column = RawColumn(key="time//hour", name="hour of the scan", family="time", kind="continuous", unit="hours")
     return _dense(column, (times.hour + times.minute / 60).to_numpy(dtype=np.float64))
@@ -178,10 +197,10 @@ def _text(key: str, name: str, family: FeatureFamily, values: Sequence[str]) -> 
 # --- what the events tell
 
 
-def _measurements(events: EventsBefore) -> _Entries:
+def _measurements(events: EventsBefore) -> Entries:
     """The latest value of each measurement over all codes that mean it; of two at one moment the larger."""
     columns = {
-        place: _measured_column(known) for place, known in enumerate(events.meanings) if known.kind in MEASURED
+        place: measured_column(known) for place, known in enumerate(events.meanings) if known.kind in MEASURED
     }
     latest = events.latest[events.latest["code"].isin(list(columns)) & events.latest["value"].notna()]
     named = {column.key: column for place, column in columns.items()}
@@ -194,25 +213,12 @@ def _measurements(events: EventsBefore) -> _Entries:
     places = to_place[latest["code"].to_numpy(dtype=np.intp)]
     values = latest["value"].to_numpy(dtype=np.float64)
     chosen = last_of_each(places, rows, latest["value_time"].to_numpy(), values)
-    return _Entries(
+    return Entries(
         columns=[named[key] for key in used], rows=rows[chosen], places=places[chosen], values=values[chosen]
     )
 
 
-def _measured_column(known: CodeMeaning) -> RawColumn:
-    """A concept in its own unit; or, where there is no concept or no way to its unit, the code for itself."""
-    unit, key, name = known.unit, known.key, known.name
-    if known.concepts:
-        target = concepts()[known.concepts[0]].unit
-        if conversion(known.concepts[0], known.unit, target) is None:
-            key = f"{known.key}//{known.unit}"
-        else:
-            unit = target
-    shown = f"{name} ({unit})" if unit else name
-    return RawColumn(key=key, name=shown, family=MEASURED[known.kind], kind="continuous", unit=unit)
-
-
-def _marks(events: EventsBefore) -> _Entries:
+def _marks(events: EventsBefore) -> Entries:
     """Medications, diagnoses, procedures and observations, set or not.
 
     A number that comes with one says whether it is there (0 = not), but for a medication, where it is a dose.
@@ -241,7 +247,7 @@ def _marks(events: EventsBefore) -> _Entries:
     rows = latest["study"].to_numpy(dtype=np.intp)
     count = int(rows.max()) + 1 if len(rows) else 1
     cells = np.unique(places * count + rows)  # several codes may set one mark
-    return _Entries(
+    return Entries(
         columns=[columns[key] for key in used],
         rows=cells % count,
         places=cells // count,
@@ -249,7 +255,26 @@ def _marks(events: EventsBefore) -> _Entries:
     )
 
 
-def _mark_counts(marks: _Entries, has_record: NDArray[np.bool_]) -> list[_Entries]:
+def _chapters(events: EventsBefore) -> Entries:
+    """Whether there is any diagnosis of each chapter of ICD."""
+    chapters = [
+        icd_chapter(icd) if known.kind == "diagnosis" and (icd := parse_icd(known.code)) else ""
+        for known in events.meanings
+    ]
+    latest = events.latest[(events.latest["value"] != 0).to_numpy()]  # 0: denied
+    names = sorted({chapters[code] for code in latest["code"].unique()} - {""})
+    place_of = {name: place for place, name in enumerate(names)}
+    to_place = np.array([place_of.get(name, -1) for name in chapters], dtype=np.intp)
+    places, rows = to_place[latest["code"].to_numpy(dtype=np.intp)], latest["study"].to_numpy(dtype=np.intp)
+    cells = np.unique(np.stack([places, rows])[:, places >= 0], axis=1)
+    columns = [
+        RawColumn(key=f"chapter//{name}", name=f"any diagnosis: {name}", family="diagnosis", kind="binary")
+        for name in names
+    ]
+    return Entries(columns=columns, rows=cells[1], places=cells[0], values=np.ones(cells.shape[1]))
+
+
+def _mark_counts(marks: Entries, has_record: NDArray[np.bool_]) -> list[Entries]:
     """Number of drugs (all, at home, in hospital) and of diagnoses; missing for a study without a record."""
     wanted = (
         ("medication", "medication//", "number of drugs"),
@@ -272,9 +297,9 @@ def _mark_counts(marks: _Entries, has_record: NDArray[np.bool_]) -> list[_Entrie
     return counts
 
 
-def _told(events: EventsBefore, count: int) -> tuple[list[_Entries], list[_Texts]]:
+def _told(events: EventsBefore, count: int) -> tuple[list[Entries], list[_Texts]]:
     """Demographic and arrival facts, the latest of each: texts, or numbers where only a number was told."""
-    numbers: list[_Entries] = []
+    numbers: list[Entries] = []
     texts: list[_Texts] = []
     kinds: dict[str, FeatureFamily] = {"demographic": "demographic", "arrival": "arrival"}
     topics: dict[str, list[int]] = {}
@@ -307,7 +332,7 @@ def _from_table(cohort: Cohort, ids: Sequence[str]) -> RawRecord:
     assert cohort.features is not None
     declared = code_rows(cohort.codes)
     frame = cohort.features.reindex(list(ids))
-    numbers: list[_Entries] = []
+    numbers: list[Entries] = []
     texts: list[_Texts] = []
     for key in frame.columns:
         row = declared.get(key)
@@ -318,7 +343,7 @@ def _from_table(cohort: Cohort, ids: Sequence[str]) -> RawRecord:
             numbers.append(_dense(column, frame[key].to_numpy(dtype=np.float64)))
         else:
             texts.append(_text(key, name, "table", list(frame[key].fillna(""))))
-    numbers = numbers or [_Entries(columns=[], rows=_none(), places=_none(), values=np.zeros(0))]
+    numbers = numbers or [Entries(columns=[], rows=_none(), places=_none(), values=np.zeros(0))]
     return _assembled(ids, numbers, texts, np.asarray(pd.Index(ids).isin(cohort.features.index)))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.errors import RecordError, UsageError
 from pefuse.types import EhrFeatures, FeatureColumn, FeatureFamily, FeatureKind
@@ -95,6 +96,7 @@ class FeaturePreparation:
     config: PreparationConfig
     columns: tuple[PreparedColumn, ...]
     fitted_on: int  # number of training studies
+    options: FeatureOptions = field(default_factory=FeatureOptions)  # that the record was made with
     dropped: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -121,7 +123,9 @@ class FeaturePreparation:
                 dropped[column.name] = reason
         if not columns:
             raise RecordError("No feature differs between the training studies: the record teaches nothing.")
-        return cls(config=config, columns=tuple(columns), fitted_on=len(rows), dropped=dropped)
+        return cls(
+            config=config, columns=tuple(columns), fitted_on=len(rows), options=raw.options, dropped=dropped
+        )
 
     def transform(
         self, raw: RawRecord, study_ids: Sequence[str], *, scale: bool = True, impute: bool = True
@@ -135,8 +139,12 @@ class FeaturePreparation:
             impute: False leaves missing numbers NaN.
 
         Raises:
-            RecordError: a feature has another unit or kind than in training.
+            RecordError: a feature has another unit or kind than in training, or the record was read otherwise.
         """
+        if raw.options != self.options:
+            raise RecordError(
+                "The record was read with other feature options than in training: read it with those."
+            )
         rows = raw.rows(study_ids)
         values = np.empty((len(rows), len(self.columns)), dtype=np.float32)
         for place, column in enumerate(self.columns):
@@ -151,6 +159,7 @@ class FeaturePreparation:
             "format": FORMAT,
             "config": asdict(self.config),
             "fitted_on": self.fitted_on,
+            "options": _as_json(self.options),
             "columns": [{**asdict(column), "levels": list(column.levels)} for column in self.columns],
         }
 
@@ -167,11 +176,20 @@ class FeaturePreparation:
             saved = _Saved.model_validate(content)
         except (UsageError, ValueError) as error:
             raise RecordError("The saved preparation is damaged: train the model again.") from error
-        return cls(config=saved.config, columns=saved.columns, fitted_on=saved.fitted_on)
+        return cls(config=saved.config, columns=saved.columns, fitted_on=saved.fitted_on, options=saved.options)
 
     def only(self, places: Sequence[int] | NDArray[np.intp]) -> FeaturePreparation:
         """The same preparation with these columns alone, in this order; each is prepared as before."""
         return replace(self, columns=tuple(self.columns[place] for place in places))
+
+
+def _as_json(options: FeatureOptions) -> dict[str, Any]:
+    return {
+        **asdict(options),
+        "lookback_days": dict(options.lookback_days),
+        "families": list(options.families),
+        "measured": list(options.measured),
+    }
 
 
 class _Saved(BaseModel):
@@ -182,6 +200,7 @@ class _Saved(BaseModel):
     format: int
     config: PreparationConfig
     fitted_on: int
+    options: FeatureOptions = FeatureOptions()  # bundles of before there were any have none
     columns: Annotated[tuple[PreparedColumn, ...], Field(min_length=1)]
 
     @field_validator("columns")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from pefuse.ehr.events import EventUse
+from pefuse.ehr.options import FeatureOptions
 from pefuse.errors import UsageError
 from pefuse.types import FeatureColumn, FeatureFamily, FeatureKind
 
@@ -49,6 +50,7 @@ class RawRecord:
     texts: NDArray[np.object_]
     has_record: NDArray[np.bool_]
     use: EventUse | None = None  # of a cohort with events
+    options: FeatureOptions = field(default_factory=FeatureOptions)  # that it was made with
 
     def rows(self, study_ids: Sequence[str]) -> NDArray[np.intp]:
         """Row numbers of those studies.

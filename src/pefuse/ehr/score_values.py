@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
+from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.score_table import Floats, ScorePart
 from pefuse.types import Cohort
 from pefuse.vocabulary import code_rows, concepts, conversion
@@ -33,6 +34,7 @@ def score_values(
     parts: Sequence[ScorePart],
     *,
     lookback_hours: float | None,
+    lag_hours: float,
     memory_limit: str,
 ) -> list[list[Floats]]:
     """For each part the values of each of its concepts: `(N,)` in the unit of the table, NaN = missing.
@@ -40,16 +42,18 @@ def score_values(
     Args:
         lookback_hours: a measurement or an acute state older than this is missing (absent); None = as each part
             says.
+        lag_hours: the cut lies so long before the index time.
     """
     studies = cohort.studies.loc[ids]
-    times = studies["index_time"].to_numpy(dtype="datetime64[us]")
+    times = (studies["index_time"] - pd.Timedelta(hours=lag_hours)).to_numpy(dtype="datetime64[us]")
     known = {
         "age": studies["age_years"].to_numpy(dtype=np.float64),
         "male": studies["sex"].map({"M": 1.0, "F": 0.0}).to_numpy(dtype=np.float64),
     }
     events = None
     if cohort.events is not None and ids:
-        events = read_events_before(cohort, ids, memory_limit=memory_limit)
+        options = FeatureOptions(lag_hours=lag_hours)
+        events = read_events_before(cohort, ids, options=options, memory_limit=memory_limit)
     read: dict[tuple[str, bool, float], Floats] = {}
 
     def value(name: str, part: ScorePart) -> Floats:

@@ -31,6 +31,7 @@ def clinical_scores(
     scores: Sequence[str] = PAPER_SCORES,
     missing: Literal["normal", "refuse"] = "normal",
     lookback_hours: float | None = None,
+    lag_hours: float = 0.0,
     memory_limit: str = "2GB",
 ) -> pd.DataFrame:
     """Scores of each study, from what was recorded before its index time.
@@ -44,6 +45,7 @@ def clinical_scores(
             comorbidity that no code tells of is absent, unless nothing at all is known of the study: then missing.
         lookback_hours: a vital sign or altered mental status older than this counts as missing (absent);
             None = as `scores.csv` says.
+        lag_hours: the cut lies so long before the index time.
         memory_limit: see `extract`.
 
     Returns:
@@ -64,7 +66,9 @@ def clinical_scores(
     ids = list(cohort.studies.index) if study_ids is None else list(study_ids)
     needed = list(dict.fromkeys([*scores, *(ESC_SEVERE if "esc2019" in scores else ())]))
     parts = [part for score in needed for part in score_parts(score)]
-    values = score_values(cohort, ids, parts, lookback_hours=lookback_hours, memory_limit=memory_limit)
+    values = score_values(
+        cohort, ids, parts, lookback_hours=lookback_hours, lag_hours=lag_hours, memory_limit=memory_limit
+    )
     points = {score: _points(score, parts, values) for score in needed}
     table = pd.DataFrame(index=pd.Index(ids, name="study_id", dtype="str"))
     for score in scores:

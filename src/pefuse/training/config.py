@@ -25,7 +25,7 @@ from pydantic import (
     field_validator,
 )
 
-from pefuse.ehr import PreparationConfig
+from pefuse.ehr import FeatureOptions, PreparationConfig
 from pefuse.errors import UsageError
 from pefuse.models.boosting import BoostedTreesConfig
 from pefuse.models.bottleneck import BottleneckConfig
@@ -166,6 +166,7 @@ class RunConfig(_Part):
     seeds: tuple[int, ...] = (0,)  # of the training
     score_missing: Literal["normal", "refuse"] = "normal"
     scan: ScanOptions = ScanOptions()
+    features: FeatureOptions = FeatureOptions()
     record: PreparationConfig = PreparationConfig()
     xgboost: BoostedTreesConfig = BoostedTreesConfig()
     tabnet: TabnetSettings = TabnetSettings()

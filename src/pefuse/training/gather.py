@@ -11,7 +11,7 @@ import pandas as pd
 
 from pefuse.cohort import make_folds
 from pefuse.ct import PreparedScans
-from pefuse.ehr import RawRecord, check_useful, clinical_scores, extract
+from pefuse.ehr import FeatureOptions, RawRecord, check_useful, clinical_scores, extract
 from pefuse.errors import UsageError
 from pefuse.models.zoo import Row, with_needs
 from pefuse.training.cells import digest
@@ -45,7 +45,7 @@ def gather(
     folds = make_folds(cohort, folds=config.folds, seed=config.fold_seed)
     rows = with_needs(config.all_models)
     _check_scans(cohort, rows)
-    record = _record(cohort, rows)
+    record = _record(cohort, rows, config.features)
     scans = prepared() if any(row.scan for row in rows) else None
     return GridData(
         run=out,
@@ -67,7 +67,7 @@ def _check_scans(cohort: Cohort, rows: Sequence[Row]) -> None:
         raise UsageError(f"The cohort has no scans, but a chosen model takes them.{_choose(others)}")
 
 
-def _record(cohort: Cohort, rows: Sequence[Row]) -> RawRecord | None:
+def _record(cohort: Cohort, rows: Sequence[Row], options: FeatureOptions) -> RawRecord | None:
     if not any(row.record for row in rows):
         return None
     if cohort.events is None and cohort.features is None:
@@ -76,7 +76,7 @@ def _record(cohort: Cohort, rows: Sequence[Row]) -> RawRecord | None:
             "The cohort has no record (events.parquet, events.csv or features.csv), but a chosen model takes it."
             f"{_choose(others)}"
         )
-    record = extract(cohort)
+    record = extract(cohort, options=options)
     check_useful(record)
     return record
 
@@ -88,7 +88,12 @@ def _choose(others: str) -> str:
 def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> pd.DataFrame:
     if not any(row.kind == "score" for row in rows):
         return pd.DataFrame()
-    return clinical_scores(cohort, list(cohort.studies.index), missing=config.score_missing)
+    return clinical_scores(
+        cohort,
+        list(cohort.studies.index),
+        missing=config.score_missing,
+        lag_hours=config.features.lag_hours,
+    )
 
 
 def _fingerprint(cohort: Cohort, record: RawRecord | None, scans: PreparedScans | None) -> str:

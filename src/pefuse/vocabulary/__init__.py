@@ -2,7 +2,7 @@
 
 from pefuse.vocabulary.codes import CODE_KINDS, CodeMeaning, CodeRow, code_rows, meaning
 from pefuse.vocabulary.concepts import Concept, concept, concepts
-from pefuse.vocabulary.icd import IcdCode, icd_concepts, parse_icd
+from pefuse.vocabulary.icd import IcdCode, icd_chapter, icd_concepts, parse_icd
 from pefuse.vocabulary.tables import read_table
 from pefuse.vocabulary.units import Conversion, conversion, significant, unit_key
 from pefuse.vocabulary.visits import VISIT_SETTINGS, VisitMark, visit_mark
@@ -20,6 +20,7 @@ __all__ = [
     "concept",
     "concepts",
     "conversion",
+    "icd_chapter",
     "icd_concepts",
     "meaning",
     "parse_icd",

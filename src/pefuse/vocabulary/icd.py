@@ -8,7 +8,7 @@ from functools import cache
 
 from pefuse.vocabulary.tables import read_table
 
-__all__ = ["IcdCode", "icd_concepts", "parse_icd"]
+__all__ = ["IcdCode", "icd_chapter", "icd_concepts", "parse_icd"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,20 @@ def icd_concepts(icd: IcdCode) -> tuple[str, ...]:
             for version, first, last, concept in _ranges()
             if version == icd.version and _within(icd.code, first, last)
         )
+    )
+
+
+@cache
+def icd_chapter(icd: IcdCode) -> str:
+    """The chapter that the code stands in, by names that both versions share; "" where it is in none."""
+    rows = read_table("icd_chapters.csv")
+    return next(
+        (
+            row["chapter"]
+            for row in rows
+            if int(row["version"]) == icd.version and _within(icd.code, row["first"], row["last"])
+        ),
+        "",
     )
 
 
