@@ -8,8 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pefuse.audit.findings import LeftOut, StudyFindings
 from pefuse.audit.page import PageHead, write_page
+from pefuse.audit.record_checks import RecordAudit, RecordFinding
 from pefuse.audit.row import Row
 from pefuse.audit.thumbnails import Line, Thumbnail
 
@@ -124,3 +127,23 @@ def test_rows_are_written_one_after_another(tmp_path: Path) -> None:
 
     assert most <= 2
     assert (tmp_path / "check.html").read_text(encoding="utf-8").count('class="picture"') == 200
+
+
+def test_the_record_s_findings_and_codes_stand_on_the_page(tmp_path: Path) -> None:
+    codes = pd.DataFrame(
+        {
+            "code": ["LAB//<b>x", "LOCAL//7", "MEDS_DEATH"],
+            "name": ["lactate", "", ""],
+            "kind": ["lab", "", ""],
+            "concept": ["lactate", "", ""],
+            "unit": ["mmol/L", "", ""],
+            "events": [12, 7, 3],
+        }
+    )
+    finding = RecordFinding(level="warning", topic="leak", text="'<i>y' alone tells death.", count=4)
+    head = PageHead.of([], cohort="mine", simulated=False, record=RecordAudit(findings=(finding,), codes=codes))
+    write_page(tmp_path / "p.html", head=head, rows=[])
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "&lt;i&gt;y&#39; alone tells death." in page
+    assert "LAB//&lt;b&gt;x" in page
+    assert [row["code"] for row in head.codes(known=False)] == ["LOCAL//7"]

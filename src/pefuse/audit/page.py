@@ -73,7 +73,9 @@ class PageHead:
         """The commonest codes that have a meaning here, or those that have none."""
         if self.record.codes is None:
             return []
-        table = self.record.codes[(self.record.codes["kind"] != "") == known]
+        codes = self.record.codes
+        told_elsewhere = codes["code"].str.startswith("MEDS_")  # births and deaths
+        table = codes[((codes["kind"] != "") == known) & ~told_elsewhere]
         return [
             {str(name): cell for name, cell in row.items()} for row in table.head(_MOST_CODES).to_dict("records")
         ]
