@@ -133,6 +133,7 @@ def test_long_tables_become_events_beside_wide_features(tmp_path: Path) -> None:
     write(tmp_path, EVENTS, name="labs.csv")
     report = import_csv(mapping_of(tmp_path, events=[LABS]), tmp_path / "out")
     assert report.notes["labs.csv: left out, a time that is none"] == 1
+    assert report.notes["labs.csv: left out, of patients without a study"] == 1
     frame = extract(load_cohort(tmp_path / "out")).frame()
     np.testing.assert_allclose(frame["lactate (mmol/L)"], [3.1, np.nan])
     np.testing.assert_allclose(frame["heart rate (/min)"], [118.0, 90.0])
@@ -195,3 +196,33 @@ def test_a_thousand_separator_and_a_decimal_comma(tmp_path: Path) -> None:
     assert cohort.studies["age_years"].iloc[0] == 71.5
     assert cohort.features is not None
     assert cohort.features["platelets"].iloc[0] == 1234.5
+
+
+def test_ids_as_excel_writes_them_join(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH.replace("\n7,", "\n7.0,").replace("\n8,", "\n8.0,"))
+    write(tmp_path, EVENTS, name="labs.csv")
+    report = import_csv(mapping_of(tmp_path, events=[LABS]), tmp_path / "out")
+    assert report.patients_without_events == 0
+
+
+def test_a_table_of_events_of_nobody_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    write(tmp_path, EVENTS.replace("\n7,", "\n07,").replace("\n8,", "\n08,"), name="labs.csv")
+    with pytest.raises(RecordError, match="no row of a patient of the table of studies"):
+        import_csv(mapping_of(tmp_path, events=[LABS]), tmp_path / "out")
+
+
+def test_utf_16_is_known_by_its_mark(tmp_path: Path) -> None:
+    table = write(tmp_path, GERMAN, encoding="utf-16")
+    form: Any = guess_mapping(table, tmp_path / "m.yaml")["form"]
+    assert form["encoding"] == "utf-16"
+    import_csv(tmp_path / "m.yaml", tmp_path / "out")
+    assert list(load_cohort(tmp_path / "out").studies["sex"]) == ["F", "M"]
+
+
+def test_a_row_with_other_cells_is_told_by_its_number(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH + "9,2019-01-01,60,F,0,80,more,and more\n")
+    with pytest.raises(RecordError) as refusal:
+        import_csv(mapping_of(tmp_path), tmp_path / "out")
+    assert "row 4" in str(refusal.value)
+    assert str(tmp_path) not in str(refusal.value)

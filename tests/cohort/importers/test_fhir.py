@@ -214,6 +214,8 @@ def test_patients_may_have_any_ids(tmp_path: Path) -> None:
         "{broken",
         json.dumps({**observation, "subject": {"reference": "Patient/x"}}),
     ]
+    odd = [{**observation, "valueQuantity": {"value": "88,5"}}, {**observation, "code": "oops"}]
+    lines += ["[1, 2]", '"x"', "{}", *map(json.dumps, odd)]
     (source / "Observation.ndjson").write_text("\n".join([*lines, json.dumps({**observation, "component": 5})]))
     (tmp_path / "s.csv").write_text(
         "patient_id,index_time,age_years,died\nab-c,2020-03-05T12:00,60,0\nzz,2020-03-05T12:00,61,0\n"
@@ -222,6 +224,9 @@ def test_patients_may_have_any_ids(tmp_path: Path) -> None:
     assert report.patients_without_events == 1
     assert report.notes["left out: lines that are no JSON"] == 1
     assert report.notes["left out: events of a patient without a Patient resource"] == 1
+    assert report.notes["left out: lines that are no resource"] == 2
+    assert report.notes["left out: resources without a type"] == 1
+    assert report.notes["left out: observations without a code or value, or that were not made"] == 2
     assert report.notes["left out: resources that are not as FHIR has them"] == 1
     studies = load_cohort(tmp_path / "out").studies
     assert list(studies["patient_id"]) == [1, 2]

@@ -177,3 +177,14 @@ def test_a_release_that_is_not_whole_is_refused(tmp_path: Path, damage: object, 
     with pytest.raises(RecordError, match=message):
         import_inspect(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_name_the_person_too_are_read_and_unknown_ones_counted(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "inspect")
+    path = folder / "labels_20250611.tsv"
+    labels = pd.read_csv(path, sep="\t", dtype=str)
+    labels.loc[0, "1_month_mortality"] = "JA"
+    labels.assign(person_id="1").to_csv(path, sep="\t", index=False)
+    report = import_inspect(folder, tmp_path / "out")
+    assert report.notes["labels that are none of TRUE, FALSE and CENSORED"] == 1
+    assert np.isnan(load_cohort(tmp_path / "out").studies.loc["I100", "label"])

@@ -223,6 +223,41 @@ def test_a_mere_date_is_known_when_its_day_is_over(tmp_path: Path) -> None:
     assert str(events[0][0]) == "2020-03-06 00:00:00"
 
 
+def test_rows_without_a_date_are_no_timeless_facts(tmp_path: Path) -> None:
+    source = write_omop(tmp_path / "source", [*FACTS, Fact(A, "2019-01-01T08:00:00", "angiography")])
+    table = source / "measurement.csv"
+    table.write_text(table.read_text().replace("2020-03-04 08:00:00", "gestern"))
+    studies = write_studies(tmp_path / "list.csv", [(A, INDEX)])
+    report = import_omop(source, tmp_path / "out", studies=studies)
+    assert report.notes["left out: measurement, rows without a date"] == 1
+    events = pd.read_parquet(tmp_path / "out" / "events.parquet")
+    assert events["time"].notna().all()
+    table.write_text(table.read_text().replace("2020-", "MMXX-"))
+    with pytest.raises(RecordError, match="rows have no date that is one"):
+        import_omop(source, tmp_path / "out", studies=studies)
+
+
+def test_a_table_in_two_formats_is_refused(tmp_path: Path) -> None:
+    source = write_omop(tmp_path / "source", FACTS)
+    pd.read_csv(source / "person.csv").to_parquet(source / "person.parquet")
+    with pytest.raises(RecordError, match="table person in several formats"):
+        import_omop(source, tmp_path / "out", studies=write_studies(tmp_path / "list.csv", [(A, INDEX)]))
+
+
+@pytest.mark.parametrize("kind", IMPORTERS)
+def test_a_source_and_a_folder_of_other_things_are_left_alone(kind: str, tmp_path: Path) -> None:
+    import_, write = IMPORTERS[kind]
+    source = write(tmp_path / "source", FACTS)
+    studies = write_studies(tmp_path / "list.csv", [(A, INDEX)])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    for out in (source, source / "out", tmp_path / "mine"):
+        before = sorted(path for path in tmp_path.rglob("*"))
+        with pytest.raises(CohortError, match=r"lies inside it|something else"):
+            import_(source, out, studies=studies)
+        assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
 def test_both_exports_of_one_hospital_give_the_same_values(test_data: Path, tmp_path: Path) -> None:
     """MIMIC-IV's demo in MEDS and in OMOP: 104 emergency admissions, every diagnosis code that both have."""
     meds, omop = test_data / "mimic_iv_demo_meds", test_data / "mimic_iv_demo_omop"

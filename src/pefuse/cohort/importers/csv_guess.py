@@ -108,7 +108,9 @@ def guess_mapping(table: Path, mapping: Path) -> dict[str, object]:
 def _read(table: Path) -> tuple[str, str, list[list[str]]]:
     if not table.is_file():
         raise RecordError("There is no such table: check the path.")
-    for encoding in _ENCODINGS:
+    with table.open("rb") as binary:
+        marked = binary.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    for encoding in ("utf-16",) if marked else _ENCODINGS:
         try:
             with table.open(encoding=encoding, newline="") as file:
                 head = file.readline()
@@ -118,7 +120,7 @@ def _read(table: Path) -> tuple[str, str, list[list[str]]]:
                     row
                     for _, row in zip(range(SAMPLE_ROWS + 1), csv.reader(file, delimiter=separator), strict=False)
                 ]
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, UnicodeError):
             continue
         except csv.Error as error:
             raise RecordError("The table cannot be read as CSV: export it again.") from error

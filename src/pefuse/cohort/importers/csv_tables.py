@@ -5,6 +5,7 @@ Nothing is guessed here: a time that is not of the order stated is none, a numbe
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 from functools import partial
@@ -55,12 +56,20 @@ def read_csv_view(database: Any, name: str, path: Path, form: CsvForm) -> list[s
     if not path.is_file():
         raise RecordError(f"The mapping names a file '{path.name}' that is not beside it.")
     source = _as_utf8(database, path, form.encoding)
+    with source.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file, delimiter=form.separator), [])
+    columns = [column.strip() for column in header]
+    if len(set(columns)) < len(columns) or "" in columns:
+        raise RecordError(
+            f"'{path.name}' has a column without a name, or one twice: each needs a name of its own."
+        )
+    # Every column is named: nothing is guessed from the rows, and an odd one is told, not taken for the header.
+    kinds = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in columns)
     database.sql(f"""
         CREATE OR REPLACE VIEW {name} AS
-        SELECT * FROM read_csv({quoted(source)}, header = true, all_varchar = true, quote = '"',
-            delim = {quoted(form.separator)})
+        SELECT * FROM read_csv({quoted(source)}, header = true, auto_detect = false, quote = '"', escape = '"',
+            delim = {quoted(form.separator)}, columns = {{{kinds}}})
     """)
-    columns: list[str] = database.sql(f"SELECT * FROM {name} LIMIT 0").columns
     return columns
 
 
@@ -86,12 +95,12 @@ def _prepare(database: Any, *, mapping: CsvMapping, folder: Path) -> RecordSourc
     _check_columns(mapping, columns)
     notes: dict[str, int | str] = {}
     studies, numbers = _studies(database, mapping, notes)
+    database.register("numbers_frame", numbers)
+    database.sql("CREATE TABLE patient_numbers AS SELECT * FROM numbers_frame")
     wide = _wide(database, mapping)
     selects = []
     for place, table in enumerate(mapping.events):
         selects.append(_events(database, table, place, folder, mapping.form, notes))
-    database.register("numbers_frame", numbers)
-    database.sql("CREATE TABLE patient_numbers AS SELECT * FROM numbers_frame")
     if mapping.features and mapping.events:
         selects += _wide_events(database, studies, wide)
     empty = "SELECT 0::BIGINT, NULL::TIMESTAMP, NULL::VARCHAR, NULL::DOUBLE, NULL::VARCHAR WHERE false"
@@ -146,6 +155,7 @@ def _studies(database: Any, mapping: CsvMapping, notes: dict[str, int | str]) ->
             rows[name] = ""
     if "patient_id" not in rows:
         raise UsageError("The mapping, studies.columns: patient_id is needed, to tell patients apart.")
+    rows["patient_id"] = rows["patient_id"].str.replace(r"\.0+$", "", regex=True)  # Excel turns 12 into 12.0
     original = rows["patient_id"]
     if (original == "").any():
         raise CohortError(f"The table of studies, row {int((original == '').argmax()) + 2}: it names no patient.")
@@ -213,6 +223,17 @@ def _events(
         )
     if wrong:
         notes[f"{table.file}: left out, a time that is none"] = wrong
+    whose = f"regexp_replace(trim({named['patient_id']}), '\\.0+$', '')"
+    strangers = database.sql(
+        f"SELECT count(*) FROM {name} WHERE {whose} NOT IN (SELECT original FROM patient_numbers)"
+    ).fetchall()[0][0]
+    if rows and strangers == rows:
+        raise RecordError(
+            f"The table '{table.file}' has no row of a patient of the table of studies: patient_id must be the "
+            "same in both."
+        )
+    if strangers:
+        notes[f"{table.file}: left out, of patients without a study"] = strangers
     value = named.get("value", "NULL::VARCHAR")
     unit = f"coalesce('//' || nullif(trim({named['unit']}), ''), '')" if "unit" in named else "''"
     # A mere date is known when its day is over (docs/records.md).
@@ -221,7 +242,7 @@ def _events(
                CASE WHEN CAST(moment AS TIME) = TIME '00:00:00' THEN moment + INTERVAL 1 DAY ELSE moment END,
                {quoted(table.system)} || '//' || nullif(trim(code), '') || unit, number,
                CASE WHEN number IS NULL THEN value END
-        FROM (SELECT trim({named["patient_id"]}) AS original, {moment} AS moment, {named["code"]} AS code,
+        FROM (SELECT {whose} AS original, {moment} AS moment, {named["code"]} AS code,
                      {value} AS value, {_number(value, form)} AS number, {unit} AS unit FROM {name})
         JOIN patient_numbers USING (original) WHERE moment IS NOT NULL
     """

@@ -121,6 +121,8 @@ def _parsed(line: str, notes: Counter[str]) -> Iterator[Resource]:
     except (ValueError, RecursionError):
         notes["left out: lines that are no JSON"] += 1
         return
+    if not isinstance(content, dict):
+        notes["left out: lines that are no resource"] += 1
     yield from _unbundled(content)
 
 
@@ -145,7 +147,7 @@ def _first_pass(
     for path in files:
         for resource in _resources(path, Counter()):
             kind, key = resource.get("resourceType"), str(resource.get("id", ""))
-            notes[f"{kind} resources"] += 1
+            notes[f"{kind} resources" if kind else "left out: resources without a type"] += 1
             if kind == "Patient" and key:
                 patients[key] = {name: resource.get(name) for name in ("gender", "birthDate", "deceasedDateTime")}
             elif kind == "Medication":
@@ -180,6 +182,8 @@ def _chunks(
             except (AttributeError, TypeError, KeyError, ValueError):
                 notes["left out: resources that are not as FHIR has them"] += 1
                 continue
+            if not found and resource.get("resourceType") == "Observation":
+                notes["left out: observations without a code or value, or that were not made"] += 1
             for event in found:
                 if event.time is None:
                     notes["left out: events without a time"] += 1

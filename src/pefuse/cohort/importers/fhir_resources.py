@@ -5,6 +5,7 @@ Only what is needed is read, and nothing is validated beyond it: a resource that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -156,10 +157,10 @@ def _observation(resource: Resource, context: Context) -> Iterator[FhirEvent]:
 def _value(part: Resource) -> tuple[float | None, str, str | None]:
     """Number, its unit, text."""
     quantity = part.get("valueQuantity")
-    if isinstance(quantity, Mapping) and isinstance(quantity.get("value"), int | float):
+    if isinstance(quantity, Mapping) and _is_number(quantity.get("value")):
         return float(quantity["value"]), str(quantity.get("code") or quantity.get("unit") or ""), None
     for name in ("valueInteger", "valueDecimal"):
-        if isinstance(part.get(name), int | float):
+        if _is_number(part.get(name)):
             return float(part[name]), "", None
     if isinstance(part.get("valueBoolean"), bool):
         return float(part["valueBoolean"]), "", None
@@ -167,6 +168,10 @@ def _value(part: Resource) -> tuple[float | None, str, str | None]:
         concept = part["valueCodeableConcept"]
         return None, "", str(concept.get("text") or _coded(concept)[1] or _coded(concept)[0]) or None
     return None, "", part.get("valueString")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _condition(resource: Resource, context: Context) -> Iterator[FhirEvent]:

@@ -114,7 +114,7 @@ def _one_row_an_impression(tables: Mapping[str, pd.DataFrame], notes: Counter[st
     times = pd.to_datetime(facts["procedure_DATETIME"], errors="coerce", format="mixed")
     notes["left out: no time"] = int(times.isna().sum())
     facts = facts.assign(index_time=times)[times.notna()]
-    labels = _agreeing(tables["labels"], "labels", notes)
+    labels = _agreeing(tables["labels"].drop(columns="person_id", errors="ignore"), "labels", notes)
     splits = _agreeing(tables["splits"][["impression_id", "person_id", "split"]], "splits", notes)
     _refuse_straddling(splits)
     table = facts.merge(labels, on="impression_id", how="left").merge(
@@ -123,6 +123,8 @@ def _one_row_an_impression(tables: Mapping[str, pd.DataFrame], notes: Counter[st
     table[[_LABEL, "split"]] = table[[_LABEL, "split"]].fillna("")
     notes["without a label"] = int((table[_LABEL] == "").sum())
     notes["censored before 30 days"] = int((table[_LABEL].str.upper() == "CENSORED").sum())
+    unknown = ~table[_LABEL].str.upper().isin(["TRUE", "FALSE", "CENSORED", ""])
+    notes["labels that are none of TRUE, FALSE and CENSORED"] = int(unknown.sum())
     notes["left out: no split"] = int((table["split"] == "").sum())
     return table[table["split"] != ""]
 

@@ -62,6 +62,13 @@ TABLES = {  # and the columns that are read of each; one that is not there is em
         concept_id concept_name vocabulary_id concept_code
     """,
 }
+_VIEWS = {
+    "conditions": "condition_occurrence",
+    "drugs": "drug_exposure",
+    "measured": "measurement",
+    "observed": "observation",
+    "procedures": "procedure_occurrence",
+}
 _KEYS = {name: columns.split()[0] for name, columns in TABLES.items()}
 _SUFFIX = re.compile(r"\.(csv|csv\.gz|tsv|parquet)$", re.IGNORECASE)
 
@@ -95,6 +102,7 @@ def _prepare(database: Any, *, folder: Path, followed_days: int) -> RecordSource
     database.execute(resources.files("pefuse.cohort.importers").joinpath("omop.sql").read_text(encoding="utf-8"))
     absent = [name for name in TABLES if name not in found and name != "visit_detail"]
     notes = {f"no table {name}": 1 for name in absent} | _unusable(database, found)
+    notes |= _undated(database)
     return RecordSource(people=_people(database, followed_days), codes=_codes(database), notes=notes)
 
 
@@ -107,6 +115,9 @@ def _files(folder: Path) -> dict[str, list[Path]]:
             if name in TABLES:
                 found.setdefault(name, []).append(path)
                 break
+    for name, paths in found.items():
+        if len({"".join(path.suffixes[-2:]).lower() for path in paths}) > 1:
+            raise RecordError(f"The export has the table {name} in several formats: keep one of them.")
     return found
 
 
@@ -158,6 +169,26 @@ def _codes(database: Any) -> pd.DataFrame:
         WHERE code IS NOT NULL GROUP BY code
     """).df()
     return frame.assign(concept="", unit="")
+
+
+def _undated(database: Any) -> dict[str, int]:
+    """Rows without a date that is one, by table: nothing without a time may count.
+
+    Raises:
+        RecordError: most rows of a table are so.
+    """
+    counts = {}
+    for view, name in _VIEWS.items():
+        counted = database.sql(f"SELECT count(*), count(*) FILTER (time IS NULL) FROM {view}")
+        rows, undated = counted.fetchall()[0]
+        if undated > rows / 2:
+            raise RecordError(
+                f"The export's table {name}: {undated} of {rows} rows have no date that is one (ISO 8601 is "
+                "needed)."
+            )
+        if undated:
+            counts[f"left out: {name}, rows without a date"] = undated
+    return counts
 
 
 def _unusable(database: Any, found: dict[str, list[Path]]) -> dict[str, int]:

@@ -143,9 +143,9 @@ UNION ALL
 SELECT subject_id, time, 'PROCEDURE//' || code, NULL, NULL, name, 'procedure' FROM procedures;
 
 CREATE VIEW imported AS
-SELECT subject_id, time, code, number AS numeric_value, text AS text_value FROM coded
+SELECT subject_id, time, code, number AS numeric_value, text AS text_value FROM coded WHERE time IS NOT NULL
 UNION ALL
-SELECT subject_id, time, code, NULL, NULL FROM visit_events
+SELECT subject_id, time, code, NULL, NULL FROM visit_events WHERE time IS NOT NULL
 UNION ALL
 SELECT subject_id, ended, replace(code, '//START', '//END'), NULL, NULL FROM visit_events WHERE ended IS NOT NULL
 UNION ALL

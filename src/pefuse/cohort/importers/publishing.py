@@ -18,18 +18,21 @@ __all__ = ["REPORT", "check_out", "published", "write_file_lists"]
 
 REPORT = "import_report.json"
 _PREFIX = ".partial-import-"
+_HALF_WAY = (".", "index.parquet", "unpacked", "scan_rules.yaml")  # of `import dicom`, or of ours
 _STUDIES = "studies.csv"
 _COHORT_FILES = ("cohort.yaml", _STUDIES, "studies.parquet", "events.csv", "events.parquet", "codes.csv",
                  "features.csv", "scans")  # fmt: skip
 
 
 def check_out(out: Path, source: str) -> None:
-    """Refuse a folder that holds a cohort other than an earlier import from `source`.
+    """Refuse a folder that holds anything but an earlier import from `source`, or what an import leaves half-way.
 
     Raises:
         CohortError: it does.
     """
     if not any((out / name).exists() for name in _COHORT_FILES):
+        if out.is_dir() and any(not path.name.startswith(_HALF_WAY) for path in out.iterdir()):
+            raise CohortError("The output folder holds something else: name a new one.")
         return
     try:
         earlier = json.loads((out / REPORT).read_text(encoding="utf-8"))["source"]

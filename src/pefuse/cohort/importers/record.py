@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -82,6 +83,8 @@ def import_record(
     """
     if not source.exists():
         raise RecordError("There is nothing at the source's path: check it.")
+    if out.resolve() == source.resolve() or (source.is_dir() and out.resolve().is_relative_to(source.resolve())):
+        raise CohortError("OUT is the source or lies inside it: name a folder elsewhere.")
     listed = None if studies is None else read_named_studies(studies)
     digest = import_source(source)
     check_out(out, digest)
@@ -149,6 +152,18 @@ def _told(name: str, memory_limit: str) -> Iterator[None]:
         raise RecordError(f"The source's events do not fit into {memory_limit}: allow more memory.") from error
     except duckdb.Error as error:
         raise RecordError(
-            f"The source is not {name} as it is understood here, or a file of it is damaged "
-            f"({type(error).__name__.removesuffix('Exception')}): see docs/records.md."
+            f"The source is not {name} as it is understood here, or a file of it is damaged{_where(str(error))}: "
+            "see docs/records.md."
         ) from error
+
+
+def _where(text: str) -> str:
+    """What of an error of DuckDB may be told: it quotes rows and paths."""
+    if "unicode" in text.lower() or "utf-8" in text.lower():
+        return " (it is not UTF-8)"
+    row = re.search(r"CSV Error on Line: (\d+)", text)
+    if row is None:
+        return ""
+    what = {"Expected Number of Columns": "other cells than the header", "quote": "a quote that does not end"}
+    why = next((words for key, words in what.items() if key.lower() in text.lower()), "")
+    return f" (row {row[1]}{f': {why}' if why else ''})"
