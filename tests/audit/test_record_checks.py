@@ -139,6 +139,18 @@ def deadly(tables: Tables) -> Tables:
     return studies.assign(died=np.where(np.arange(PATIENTS) % 5 == 0, "0", "1")), events
 
 
+def told_twice(tables: Tables) -> Tables:
+    studies, events = tables
+    again = studies.iloc[:3].assign(study_id=["again0", "again1", "again2"])
+    return pd.concat([studies, again]), events
+
+
+def of_1900(tables: Tables) -> Tables:
+    studies, events = tables
+    early = studies["index_time"].where(studies["study_id"] != "s7", "1900-01-01T00:00:00")
+    return studies.assign(index_time=early), events
+
+
 def drifting(tables: Tables) -> Tables:
     studies, events = tables
     new = (events["code"] == "VITAL//heart_rate") & events["subject_id"].isin(np.flatnonzero(YEARS == 2019))
@@ -162,6 +174,8 @@ def vanishing(tables: Tables) -> Tables:
         (without_record, "joins", "80 of 240 studies have no record before their scan"),
         (censored, "labels", "48 of 240 studies have no outcome"),
         (deadly, "labels", "80.0% of the patients die"),
+        (told_twice, "joins", "3 studies are of the same patient at the same time"),
+        (of_1900, "times", "1 scans are dated before 1990"),
         (drifting, "drift", "1 features have other values: heart rate (/min)"),
         (vanishing, "drift", "are recorded more or less often: creatinine (mg/dL) (100% to 0%)"),
     ],

@@ -31,6 +31,7 @@ OUTSIDE_SHARE, FEWEST_OUTSIDE = 0.05, 10  # of a code's values outside of a huma
 FAHRENHEIT = (90.0, 110.0)
 UNIT_CHANGE, FEWEST_PATIENTS = 2.5, 20  # a median this many times another year's or site's: another unit
 WITHOUT_RECORD_SHARE = 0.2
+EARLIEST_SCAN = "1990-01-01"  # spiral CT came then; what systems write for "unknown" lies before
 CENSORED_SHARE = 0.1
 PREVALENCE = (0.005, 0.5)  # of death within the horizon; the paper has 0.106
 DRIFT_SD, DRIFT_PRESENCE, FEWEST_OF_A_PART = 1.0, 0.5, 20  # from training to test studies
@@ -83,6 +84,14 @@ def _joins(cohort: Cohort, record: RawRecord) -> Iterator[RecordFinding]:
         level: Level = "warning" if without > WITHOUT_RECORD_SHARE * studies else "note"
         text = f"{without} of {studies} studies have no record before their scan."
         yield RecordFinding(level=level, topic="joins", text=text, count=without)
+    twice = int(cohort.studies.duplicated(["patient_id", "index_time"]).sum())
+    if twice:
+        text = f"{twice} studies are of the same patient at the same time as another: one scan told twice?"
+        yield RecordFinding(level="warning", topic="joins", text=text, count=twice)
+    early = int((cohort.studies["index_time"] < EARLIEST_SCAN).sum())
+    if early:
+        text = f"{early} scans are dated before {EARLIEST_SCAN[:4]}, when there was no CTPA."
+        yield RecordFinding(level="warning", topic="times", text=text, count=early)
     no_scan = int((cohort.studies["ct"] == "").sum())
     if no_scan:
         text = f"{no_scan} of {studies} studies have no scan."
