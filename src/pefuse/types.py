@@ -71,6 +71,9 @@ class Study:
     site: str
 
 
+DEATH = "death"  # the usual outcome
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
     """A checked cohort folder.
@@ -89,6 +92,8 @@ class Cohort:
     events: Path | None
     codes: pd.DataFrame
     features: pd.DataFrame | None
+    outcome: str = DEATH  # what a label of 1 means; the word for pages and messages
+    no_scores: str = ""  # why clinical scores cannot be computed; "" = they can
 
     def study(self, study_id: str) -> Study:
         """The study of that id, its `ct` as an absolute path (None = no scan)."""

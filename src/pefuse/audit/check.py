@@ -78,7 +78,9 @@ def check_cohort(
     rows = _rows(scans, progress)
     write_page(
         page,
-        head=PageHead.of(rows, cohort=cohort.name, simulated=cohort.simulated, record=record),
+        head=PageHead.of(
+            rows, cohort=cohort.name, simulated=cohort.simulated, outcome=cohort.outcome, record=record
+        ),
         rows=_drawn(scans, rows, progress),
     )
     groups = Counter(row.group for row in rows)

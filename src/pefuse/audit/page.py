@@ -21,6 +21,7 @@ from pefuse.audit.thumbnails import WINDOWS_HU, Thumbnail
 from pefuse.audit.worry import KINDS, WORRYING
 from pefuse.report.wording import counted, without_paths
 from pefuse.storage import atomic_file
+from pefuse.types import DEATH
 
 __all__ = ["PageHead", "Refusals", "is_page", "remove_partial_pages", "write_page"]
 
@@ -47,19 +48,27 @@ class PageHead:
 
     cohort: str
     simulated: bool
+    outcome: str
     groups: tuple[tuple[str, int], ...]
     refusals: tuple[Refusals, ...]
     record: RecordAudit
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], *, cohort: str, simulated: bool, record: RecordAudit | None = None
+        cls,
+        rows: Sequence[Row],
+        *,
+        cohort: str,
+        simulated: bool,
+        outcome: str = DEATH,
+        record: RecordAudit | None = None,
     ) -> PageHead:
         """Count the rows; `cohort` is its name, `record` what was found in its studies and record."""
         groups = Counter(row.group for row in rows)
         return cls(
             cohort=cohort,
             simulated=simulated,
+            outcome=outcome,
             groups=tuple((group, groups[group]) for group in GROUPS),
             refusals=_refusals(rows),
             record=record or RecordAudit(),

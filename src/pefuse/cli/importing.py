@@ -233,6 +233,30 @@ def inspect(
     _tell(import_inspect(source, out, require_pe=require_pe, memory_limit=memory_limit), out, json=json)
 
 
+@importing.command()
+def radfusion(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="The release: its tables, and its arrays below.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
+    keep_embolism_codes: Annotated[
+        bool,
+        typer.Option("--keep-embolism-codes", help="Also the groups of ICD codes that hold those of the label."),
+    ] = False,
+    memory_limit: MemoryLimit = "2GB",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take labels, splits, features and scans from RadFusion (Stanford): embolism or none, not death."""
+    from pefuse.cohort.importers import import_radfusion
+
+    found = import_radfusion(source, out, keep_embolism_codes=keep_embolism_codes, memory_limit=memory_limit)
+    _tell(found, out, json=json)
+
+
 def _tell(found: RecordImport, out: Path, *, json: bool) -> None:
     if json:
         print_json({"cohort": str(out), **asdict(found)})

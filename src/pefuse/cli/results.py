@@ -34,12 +34,14 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     from pefuse.report import table1, table1_readable
     from pefuse.report.results import load_results
     from pefuse.report.run_folder import read_run
+    from pefuse.types import DEATH
 
     record = read_run(run).cohort.get("record") or {}
-    results, page = load_results(run), run / "report.html"
+    results, page, outcome = load_results(run), run / "report.html", read_run(run).outcome
     assert results is not None  # just written
     about = {
         "simulated": results.simulated,
+        "outcome": outcome,
         "studies": results.test_studies,
         "deaths": results.test_deaths,
         "studies_apart": results.all_test_studies - results.test_studies,
@@ -56,6 +58,7 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None) -> None
     print_table(table1_readable(run), title=f"Table 1: {died}")
     print_lines(
         "",
+        *([] if outcome == DEATH else [f"Outcome: {outcome}. Where deaths are spoken of, it is meant."]),
         *notices(results, record),
         f"{'Simulated data. ' if results.simulated else ''}{RESEARCH_USE_ONLY}",
         f"Report: {page}",

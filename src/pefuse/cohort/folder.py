@@ -16,13 +16,22 @@ import yaml
 
 from pefuse.cohort.studies import checked_studies, name_cases
 from pefuse.errors import CohortError
-from pefuse.types import Cohort
+from pefuse.types import DEATH, Cohort
 from pefuse.vocabulary import CODE_KINDS, concepts
 
 __all__ = ["check_events", "load_cohort", "read_csv_as_text"]
 
 CODE_COLUMNS = ("code", "concept", "kind", "unit", "description")
-ABOUT = ("name", "horizon_days", "simulated", "source", "units", "licence")  # others are the user's own
+ABOUT = (
+    "name",
+    "horizon_days",
+    "simulated",
+    "outcome",
+    "no_scores",
+    "source",
+    "units",
+    "licence",
+)  # others are the user's own
 LARGEST = 1e12  # a number beyond this is none
 EVENT_COLUMNS = ("subject_id", "time", "code", "numeric_value")  # text_value may be left out, as in MEDS
 
@@ -49,6 +58,8 @@ def load_cohort(folder: Path) -> Cohort:
         name=about["name"],
         horizon_days=about["horizon_days"],
         simulated=about["simulated"],
+        outcome=about["outcome"],
+        no_scores=about["no_scores"],
         studies=studies,
         events=events,
         codes=_codes(folder / "codes.csv"),
@@ -74,7 +85,12 @@ def _about(path: Path) -> dict[str, Any]:
     simulated = content.get("simulated", False)
     if not isinstance(simulated, bool):
         raise CohortError("cohort.yaml: simulated must be true or false.")
-    return {"name": str(content.get("name") or "cohort"), "horizon_days": horizon, "simulated": simulated}
+    texts = {"name": "cohort", "outcome": DEATH, "no_scores": ""}
+    return {
+        **{key: str(content.get(key) or usual) for key, usual in texts.items()},
+        "horizon_days": horizon,
+        "simulated": simulated,
+    }
 
 
 def _studies_table(folder: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Read a NIfTI, NRRD or MHA file that holds a CT in Hounsfield units."""
+"""Read a NIfTI, NRRD or MHA file, or a bare array (.npy), that holds a CT in Hounsfield units."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pefuse.ct.array_files import ARRAY_SUFFIX, read_array
 from pefuse.ct.axes import to_axes
 from pefuse.ct.nifti_files import whole_nifti
 from pefuse.ct.pixels import HIGHEST_HU, LOWEST_HU
+from pefuse.ct.rules import ArrayRules
 from pefuse.errors import GeometryError, PlausibilityError, ScanReadError
 from pefuse.types import Volume
 
 __all__ = ["IMAGE_SUFFIXES", "is_image_file", "read_image_file"]
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ARRAY_SUFFIX)
 MAX_VOXELS = 1024 * 1024 * 4096  # more cannot be a CT of one chest; a crafted header could ask for any amount
 
 
@@ -28,14 +30,20 @@ def is_image_file(path: Path) -> bool:
     return path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def read_image_file(path: Path) -> Volume:
+def read_image_file(path: Path, arrays: ArrayRules | None = None) -> Volume:
     """Read HU and orient them to the design's axes; int16 where the file holds whole numbers.
+
+    Args:
+        arrays: what a bare array does not say of itself.
 
     Raises:
         ScanReadError: the file cannot be read, or it is no scalar 3D image.
         GeometryError: it does not say how it lies in the patient, or lies askew.
         PlausibilityError: values that are not finite.
     """
+    if path.name.lower().endswith(ARRAY_SUFFIX):
+        values, affine = read_array(path, arrays, most_voxels=MAX_VOXELS)
+        return to_axes(_clip_hu(values), affine)
     import SimpleITK  # a quarter of a second, which DICOM cohorts need not wait
 
     itk: Any = SimpleITK  # half typed

@@ -9,7 +9,7 @@ import hashlib
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pefuse.ct.repairs import check_repair_names
 from pefuse.errors import UsageError
 
-__all__ = ["MERITS", "RULES_FILE", "Merit", "ScanRules", "load_rules", "rules_of"]
+__all__ = ["MERITS", "RULES_FILE", "ArrayRules", "Merit", "ScanRules", "load_rules", "rules_of"]
 
 RULES_FILE = "scan_rules.yaml"
 Merit = Literal["description", "contrast", "thin", "kernel", "original", "coverage", "spacing", "pixels"]
@@ -33,6 +33,24 @@ MERITS: tuple[Merit, ...] = (  # contrast first, since without it there is nothi
 )
 
 
+class ArrayRules(BaseModel):
+    """What a bare array (.npy) does not say of itself, the same for all of a cohort.
+
+    spacing_mm: between slices, rows and columns. first_slice: at which end of the body it lies. intercept: is
+    added to the stored values, which then are HU.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spacing_mm: tuple[
+        Annotated[float, Field(gt=0, le=20)],
+        Annotated[float, Field(gt=0, le=20)],
+        Annotated[float, Field(gt=0, le=20)],
+    ]
+    first_slice: Literal["head", "feet"] = "head"
+    intercept: Annotated[float, Field(ge=-70_000, le=70_000)] = 0.0
+
+
 class ScanRules(BaseModel):
     """Rules for choosing and reading a series; what is not given stays as it is by default."""
 
@@ -45,6 +63,7 @@ class ScanRules(BaseModel):
     prefer_described: tuple[str, ...] = ()  # regular expressions on the series' description, the best first
     never_described: tuple[str, ...] = ()
     forbid_repairs: tuple[str, ...] = ()  # by their names in ct/repairs.py
+    arrays: ArrayRules | None = None
 
     @field_validator("prefer_described", "never_described")
     @classmethod
@@ -113,7 +132,8 @@ def load_rules(path: Path) -> ScanRules:
         return ScanRules.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"Scan rules, {first['loc'][0]}: {_in_words(first)}") from error
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"Scan rules, {where}: {_in_words(first)}") from error
 
 
 def _in_words(error: Any) -> str:

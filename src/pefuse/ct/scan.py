@@ -84,7 +84,7 @@ def read_scan(path: Path, *, rules: ScanRules = DEFAULT_RULES) -> tuple[Volume, 
 
     Args:
         path: a folder with the DICOM files of one study, however nested, an archive or a list (`.files`) of
-            them, or a NIfTI, NRRD or MHA file.
+            them, or a NIfTI, NRRD, MHA or NPY file.
         rules: which series to prefer, and which repairs not to make.
 
     Returns:
@@ -101,14 +101,14 @@ def read_scan(path: Path, *, rules: ScanRules = DEFAULT_RULES) -> tuple[Volume, 
 def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
     """Decide from headers what to read; what is wrong with them becomes the plan's `refusal`, never raised."""
     if is_image_file(path) and path.is_file():
-        return ScanPlan(path=path, report=SeriesReport(source="image file"))
+        return ScanPlan(path=path, report=SeriesReport(source="image file"), rules=rules)
     if not path.exists():
         return _refused(path, ScanReadError("There is nothing at the scan's path.", remedy=_CORRECT_PATH))
     if not path.is_dir() and not is_file_list(path):
         return _refused(
             path,
             ScanReadError(
-                "The scan is a single file and no NIfTI, NRRD or MHA: of DICOM, its folder is needed.",
+                "The scan is a single file and no NIfTI, NRRD, MHA or NPY: of DICOM, its folder is needed.",
                 remedy=_CORRECT_PATH,
             ),
         )
@@ -118,7 +118,7 @@ def plan_scan(path: Path, rules: ScanRules = DEFAULT_RULES) -> ScanPlan:
         headers, others = read_headers(files)
         _check_access(others)
         if not headers and (images := list(filter(is_image_file, files))):
-            return _of_image_files(path, images, others)
+            return _of_image_files(path, images, others, rules)
         _check_found(headers, others)
         check_one_patient(headers)
     except ScanError as refusal:
@@ -160,7 +160,7 @@ def read_planned(plan: ScanPlan) -> tuple[Volume, SeriesReport]:
         ScanError: what is wrong with the pixels.
     """
     if plan.stack is None:
-        volume = read_image_file(plan.path)
+        volume = read_image_file(plan.path, plan.rules.arrays)
         check_slice_count(volume.hu.shape[0])
         z, y, x = (side * mm for side, mm in zip(volume.hu.shape, volume.spacing_mm, strict=True))
         check_extent((z, y, x), volume.spacing_mm[0])
@@ -189,12 +189,13 @@ def _check_access(others: Counter[str]) -> None:
         raise ScanAccessError(f"{count} files or folders of the scan could not be read.")
 
 
-def _of_image_files(path: Path, images: list[Path], others: Counter[str]) -> ScanPlan:
-    """The plan for a folder without DICOM that holds NIfTI, NRRD or MHA files."""
+def _of_image_files(path: Path, images: list[Path], others: Counter[str], rules: ScanRules) -> ScanPlan:
+    """The plan for a folder without DICOM that holds NIfTI, NRRD, MHA or NPY files."""
     if len(images) == 1:
-        return ScanPlan(path=images[0], report=SeriesReport(source="image file"))
+        return ScanPlan(path=images[0], report=SeriesReport(source="image file"), rules=rules)
     reason = (
-        f"The folder holds {len(images)} image files (NIfTI, NRRD or MHA), and which is meant cannot be known."
+        f"The folder holds {len(images)} image files (NIfTI, NRRD, MHA or NPY), and which is meant cannot be "
+        "known."
     )
     return _refused(path, ScanReadError(reason, remedy="Name the file in the study's ct column."), others)
 

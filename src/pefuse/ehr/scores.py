@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pefuse.ehr.score_table import SCORES, Floats, ScorePart, part_points, score_classes, score_parts
 from pefuse.ehr.score_values import score_values
-from pefuse.errors import UsageError
+from pefuse.errors import RecordError, UsageError
 from pefuse.types import Cohort
 
 __all__ = ["clinical_scores"]
@@ -55,7 +55,10 @@ def clinical_scores(
 
     Raises:
         UsageError: an unknown score, policy or lookback.
+        RecordError: the cohort says why it has no scores.
     """
+    if cohort.no_scores:
+        raise RecordError(f"Scores cannot be computed for this cohort: {cohort.no_scores}.")
     unknown = [score for score in scores if score not in SCORES]
     if unknown:
         raise UsageError(f"There is no score '{unknown[0]}': there are {', '.join(SCORES)}.")

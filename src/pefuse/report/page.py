@@ -44,6 +44,7 @@ from pefuse.report.wording import (
     drop_sentence,
     dropped_models,
     limits,
+    question,
     without_paths,
 )
 
@@ -122,6 +123,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
     environment.globals |= {"svg": _markup, "counted": counted}
     return environment.get_template("report.html").render(
         run=run,
+        question=question(run.outcome, run.horizon_days),
         results=results,
         figures=figures,
         paper=published_table1()["auc"].to_dict(),

@@ -25,7 +25,7 @@ import pandas as pd
 import yaml
 
 from pefuse.errors import RunError
-from pefuse.types import PREDICTION_COLUMNS
+from pefuse.types import DEATH, PREDICTION_COLUMNS
 
 __all__ = ["Cell", "RunFolder", "read_predictions", "read_run"]
 
@@ -70,6 +70,11 @@ class RunFolder:
     @property
     def simulated(self) -> bool:
         return bool(self.cohort.get("simulated", False))
+
+    @property
+    def outcome(self) -> str:
+        """What is predicted; anything but death is told, since pages and tables speak of deaths."""
+        return str(self.cohort.get("outcome", DEATH))
 
     @property
     def horizon_days(self) -> int:

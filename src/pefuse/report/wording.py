@@ -8,6 +8,7 @@ from typing import Any
 
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.tables import format_estimate, format_number
+from pefuse.types import DEATH
 
 __all__ = [
     "apart_sentence",
@@ -62,6 +63,11 @@ def apart_sentence(results: Results) -> str:
         listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
         sentences.append(f"Judged on fewer studies, so not comparable with the other rows: {listed}.")
     return " ".join(sentences)
+
+
+def question(outcome: str, horizon_days: int) -> str:
+    """What is predicted: `death within 30 days of pulmonary embolism`, or the cohort's own outcome."""
+    return f"death within {horizon_days} days of pulmonary embolism" if outcome == DEATH else outcome
 
 
 def grouped(value: int) -> str:

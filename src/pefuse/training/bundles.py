@@ -175,6 +175,7 @@ def _training_cohort(row: Row, data: GridData, cohort: Cohort) -> TrainingCohort
     return TrainingCohort(
         simulated=cohort.simulated,
         horizon_days=cohort.horizon_days,
+        outcome=cohort.outcome,
         first_year=int(studies["year"].min()) if len(studies) else None,
         last_year=int(studies["year"].max()) if len(studies) else None,
         **counts(studies),

@@ -88,6 +88,9 @@ def _choose(others: str) -> str:
 def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> pd.DataFrame:
     if not any(row.kind == "score" for row in rows):
         return pd.DataFrame()
+    if cohort.no_scores:
+        others = ",".join(row.name for row in rows if row.kind != "score")
+        raise UsageError(f"Scores cannot be computed for this cohort: {cohort.no_scores}.{_choose(others)}")
     return clinical_scores(
         cohort,
         list(cohort.studies.index),

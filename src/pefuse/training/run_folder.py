@@ -116,6 +116,7 @@ def _cohort_summary(
         "name": cohort.name,
         "simulated": cohort.simulated,
         "horizon_days": cohort.horizon_days,
+        "outcome": cohort.outcome,
         "studies_digest": _studies_digest(cohort),
         "studies": len(studies),
         "labelled": len(labelled),

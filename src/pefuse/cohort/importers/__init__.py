@@ -7,6 +7,7 @@ from pefuse.cohort.importers.fhir import import_fhir
 from pefuse.cohort.importers.inspect import import_inspect
 from pefuse.cohort.importers.meds import import_meds
 from pefuse.cohort.importers.omop import import_omop
+from pefuse.cohort.importers.radfusion import import_radfusion
 from pefuse.cohort.importers.record import RecordImport
 from pefuse.cohort.importers.table import StudiesTable, read_studies_table
 
@@ -22,6 +23,7 @@ __all__ = [
     "import_inspect",
     "import_meds",
     "import_omop",
+    "import_radfusion",
     "import_source",
     "read_studies_table",
 ]

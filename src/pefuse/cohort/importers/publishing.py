@@ -19,6 +19,7 @@ __all__ = ["REPORT", "check_out", "published", "write_file_lists"]
 REPORT = "import_report.json"
 _PREFIX = ".partial-import-"
 _HALF_WAY = (".", "index.parquet", "unpacked", "scan_rules.yaml")  # of `import dicom`, or of ours
+_OF_THE_USER = ("cohort.yaml", "scan_rules.yaml")
 _STUDIES = "studies.csv"
 _COHORT_FILES = ("cohort.yaml", _STUDIES, "studies.parquet", "events.csv", "events.parquet", "codes.csv",
                  "features.csv", "scans")  # fmt: skip
@@ -46,7 +47,7 @@ def check_out(out: Path, source: str) -> None:
 def published(out: Path) -> Iterator[Path]:
     """Yield an empty folder to write a cohort to, which replaces the one in `out` when the block ends well.
 
-    A cohort.yaml that is there already stays: the user may have changed it.
+    A cohort.yaml and scan_rules.yaml that are there already stay: the user may have changed them.
 
     Raises:
         CohortError: what was written is no cohort.
@@ -58,8 +59,9 @@ def published(out: Path) -> Iterator[Path]:
     aside = Path(tempfile.mkdtemp(dir=out, prefix=_PREFIX))
     try:
         yield aside
-        if (out / "cohort.yaml").exists():
-            shutil.copyfile(out / "cohort.yaml", aside / "cohort.yaml")
+        for name in _OF_THE_USER:
+            if (out / name).exists():
+                shutil.copyfile(out / name, aside / name)
         load_cohort(aside)
         _move(aside, out)
     except OSError as error:

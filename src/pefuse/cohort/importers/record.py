@@ -42,6 +42,8 @@ class RecordSource:
     numbers: Mapping[str, int] | None = None  # of patients whose ids in the table of studies are text
     features: pd.DataFrame | None = None  # a ready table in place of events: study_id and one column a feature
     scans: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)  # more for cohort.yaml
+    rules: Mapping[str, Any] = field(default_factory=dict)  # for scan_rules.yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,9 @@ def import_record(
         write_file_lists(made.scans, aside / "scans", final=out / "scans")
         write_text(aside / "studies.csv", named.rows.to_csv(index=False))
         _write_codes(database, made, aside)
-        write_text(aside / "cohort.yaml", _about(name))
+        write_text(aside / "cohort.yaml", _about(name, made.about))
+        if made.rules:
+            write_text(aside / "scan_rules.yaml", yaml.safe_dump(dict(made.rules), sort_keys=False))
         write_json(aside / REPORT, asdict(report))
     return report
 
@@ -138,8 +142,8 @@ def _write_codes(database: Any, made: RecordSource, folder: Path) -> None:
     write_text(folder / "codes.csv", told.to_csv(index=False))
 
 
-def _about(name: str) -> str:
-    about = {"name": f"{name} import", "horizon_days": HORIZON_DAYS, "simulated": False}
+def _about(name: str, more: Mapping[str, str]) -> str:
+    about = {"name": f"{name} import", "horizon_days": HORIZON_DAYS, "simulated": False, **more}
     return yaml.safe_dump({**about, "source": f"pefuse import {name}"}, sort_keys=False)
 
 

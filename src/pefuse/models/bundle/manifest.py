@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from pefuse.types import FeatureFamily, FeatureKind, FieldOfView
+from pefuse.types import DEATH, FeatureFamily, FeatureKind, FieldOfView
 
 __all__ = [
     "FORMAT",
@@ -79,6 +79,7 @@ class TrainingCohort(_Strict):
 
     simulated: bool
     horizon_days: Annotated[int, Field(ge=1)]
+    outcome: str = DEATH
     studies: Annotated[int, Field(ge=0)]
     patients: Annotated[int, Field(ge=0)]
     deaths: Annotated[int, Field(ge=0)]
