@@ -101,10 +101,25 @@ def test_a_course_is_cut_by_lag_and_lookback(make_cohort):
 
 
 def test_chapters_of_diagnoses(make_cohort):
-    frame = frame_of(make_cohort, diagnosis_chapters=True)
+    frame = frame_of(make_cohort, diagnosis_groups=("chapter",))
     np.testing.assert_array_equal(frame["any diagnosis: circulatory"], [1.0, 1.0])
     assert "any diagnosis: respiratory" not in frame  # denied
     np.testing.assert_array_equal(frame["number of diagnoses"], [1.0, 1.0])
+
+
+def test_clinical_groups_of_diagnoses(make_cohort):
+    """ICD-9 and ICD-10 codes of one disease are one feature."""
+    events = [
+        (1, "2016-01-01", "ICD9CM//428.0"),
+        (2, "2016-01-01", "ICD10CM//I50.9"),
+        (2, "2016-01-01", "ICD10CM//B20"),
+    ]
+    frame = extract(
+        make_cohort(events, studies=STUDIES), options=FeatureOptions(diagnosis_groups=("chapter", "ccs"))
+    ).frame()
+    np.testing.assert_array_equal(frame["any diagnosis: congestive heart failure; nonhypertensive"], [1.0, 1.0])
+    np.testing.assert_array_equal(frame["any diagnosis: HIV infection"], [0.0, 1.0])
+    np.testing.assert_array_equal(frame["any diagnosis: circulatory"], [1.0, 1.0])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pefuse.cohort import load_cohort
-from pefuse.ehr import clinical_scores, score_classes, score_parts
+from pefuse.ehr import clinical_scores, list_points, read_score_values, score_classes, score_parts
 from pefuse.errors import UsageError
 
 NOW = "2018-03-05T11:00"
@@ -262,3 +262,58 @@ def test_wrong_arguments_are_the_users_error(make_cohort):
         clinical_scores(cohort, missing="guess")
     with pytest.raises(UsageError, match="lookback_hours is 0"):
         clinical_scores(cohort, lookback_hours=0)
+
+
+def test_comorbidities_in_snomed_count(make_cohort):
+    cohort = make_cohort([(1, "2017-03-05", "SNOMED//84114007"), (1, "2017-03-05", "SNOMED//13645005")])
+    row = clinical_scores(cohort).loc["s1"]
+    assert (row["pesi_points"], row["spesi_points"]) == (80, 1)
+
+
+def test_imputed_parts_count_what_they_mean_among_the_training_studies(make_cohort):
+    """Two of four training studies have a pulse of 110 and more: 10 points for those without one."""
+    pulses = {1: 120, 2: 80, 3: 130, 4: 70, 6: 140, 7: 150}
+    events = [(number, "2018-03-05T08:00", "VITAL//heart_rate", value) for number, value in pulses.items()]
+    events += [(5, "2018-03-05T08:00", "VITAL//spo2", 97)]
+    cohort = make_cohort(events, studies=[{}] * 7)
+    train = ["s1", "s2", "s3", "s4"]
+    table = clinical_scores(cohort, missing="impute", fit_on=train)
+    normal = clinical_scores(cohort)
+    assert table.loc["s5", "pesi_points"] - normal.loc["s5", "pesi_points"] == 10
+    assert table.loc["s5", "spesi_points"] == 0.5
+    np.testing.assert_array_equal(table["pesi_missing"], normal["pesi_missing"])
+    assert np.isnan(table.loc["s5", "pesi_part_pulse"])  # the listing says that it was missing
+    assert table.loc["s1", "pesi_points"] == normal.loc["s1", "pesi_points"]
+
+
+def test_an_age_may_be_imputed_too(make_cohort):
+    cohort = make_cohort([(1, "2018-03-05T08:00", "VITAL//heart_rate", 80)], studies=[{"age_years": ""}, {}])
+    assert np.isnan(clinical_scores(cohort).loc["s1", "pesi_points"])
+    assert clinical_scores(cohort, missing="impute", fit_on=["s2"]).loc["s1", "pesi_points"] == 60
+
+
+def test_imputing_needs_training_studies(make_cohort):
+    with pytest.raises(UsageError, match="fit_on must name the training studies"):
+        clinical_scores(make_cohort([]), missing="impute")
+
+
+def test_the_points_behind_a_score_are_listed_in_the_order_of_the_table(make_cohort):
+    events = [(1, "2018-03-05T08:00", "VITAL//heart_rate", 112), (1, "2018-03-01", "ICD10CM//R41.0")]
+    values = read_score_values(make_cohort(events), scores=["pesi", "news2"])
+    lines = list_points(values, "s1", "pesi").set_index("part")
+    assert lines.loc["pulse", ["found", "counts_if", "points"]].tolist() == [
+        "heart rate: 112 /min",
+        ">= 110",
+        20.0,
+    ]
+    assert lines.loc["age", ["found", "points"]].tolist() == ["age: 60 years", 60.0]
+    assert lines.loc["temperature", "found"] == "temperature: missing"
+    assert np.isnan(lines.loc["temperature", "points"])
+    assert lines.loc["altered mental status", "counts_if"] == "present, in the last 48 h"
+    assert lines.loc["altered mental status", "found"].endswith(": no")  # told four days before
+    assert "Aujesky 2005" in lines.loc["pulse", "source"]
+    assert lines["points"].sum() == clinical_scores(make_cohort(events)).loc["s1", "pesi_points"]
+    with pytest.raises(UsageError, match="Study s2 is not among those read"):
+        list_points(values, "s2", "pesi")
+    with pytest.raises(UsageError, match="bova is not among those read"):
+        list_points(values, "s1", "bova")

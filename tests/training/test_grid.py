@@ -30,7 +30,7 @@ def grid(folder: Path, folds: int = 2) -> tuple[list[CellKey], GridData]:
         patients=pd.Series(dtype=int),
         record=None,
         scans=None,
-        scores=pd.DataFrame(),
+        scores=None,
         fingerprint="",
     )
     keys = [CellKey(model=row.name, seed=0, fold=k) for k in range(folds) for row in with_needs(MODELS)]

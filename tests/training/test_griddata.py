@@ -44,7 +44,7 @@ def grid(folds: int, *settings: str) -> GridData:
         patients=patients,
         record=None,
         scans=None,
-        scores=pd.DataFrame(),
+        scores=None,
         fingerprint="",
     )
 

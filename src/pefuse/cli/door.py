@@ -27,6 +27,7 @@ from pefuse.cli.importing import importing
 from pefuse.cli.learn import compare, fit
 from pefuse.cli.options import DebugState
 from pefuse.cli.results import report
+from pefuse.cli.scoring import score
 
 __all__ = ["app", "main"]
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, simulate, check, prepare, compare, fit, report, doctor):
+for verb in (demo, simulate, check, score, prepare, compare, fit, report, doctor):
     app.command()(verb)
 app.add_typer(importing, name="import")
 

@@ -5,14 +5,17 @@ from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.overview import RecordOverview, record_overview
 from pefuse.ehr.preparation import FeaturePreparation, PreparationConfig, PreparedColumn
 from pefuse.ehr.record import RawColumn, RawRecord
+from pefuse.ehr.score_listing import list_points
 from pefuse.ehr.score_table import SCORES, ScoreClass, ScorePart, score_classes, score_parts
-from pefuse.ehr.scores import clinical_scores
+from pefuse.ehr.score_values import ScoreValues, read_score_values
+from pefuse.ehr.scores import MissingParts, clinical_scores, count_scores
 from pefuse.ehr.usefulness import check_useful, record_summary
 
 __all__ = [
     "SCORES",
     "FeatureOptions",
     "FeaturePreparation",
+    "MissingParts",
     "PreparationConfig",
     "PreparedColumn",
     "RawColumn",
@@ -20,9 +23,13 @@ __all__ = [
     "RecordOverview",
     "ScoreClass",
     "ScorePart",
+    "ScoreValues",
     "check_useful",
     "clinical_scores",
+    "count_scores",
     "extract",
+    "list_points",
+    "read_score_values",
     "record_overview",
     "record_summary",
     "score_classes",

@@ -17,12 +17,12 @@ from scipy.sparse import csc_matrix
 
 from pefuse.ehr.courses import MEASURED, Entries, courses, measured_column
 from pefuse.ehr.events import EventsBefore, EventUse, last_of_each, read_events_before
-from pefuse.ehr.options import FeatureOptions
+from pefuse.ehr.options import DiagnosisGroup, FeatureOptions
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.visits import visit_features
 from pefuse.errors import UsageError
 from pefuse.types import Cohort, FeatureFamily
-from pefuse.vocabulary import code_rows, icd_chapter, parse_icd
+from pefuse.vocabulary import IcdCode, ccs_group, code_rows, icd_chapter, parse_icd
 
 __all__ = ["extract"]
 
@@ -97,8 +97,7 @@ def extract(
         numbers += [_measurements(events), *_mark_counts(marks, has_record), marks]
         if options.measured:
             numbers += courses(events, index_times, options.measured)
-        if options.diagnosis_chapters:
-            numbers.append(_chapters(events))
+        numbers += [_grouped(events, grouping) for grouping in options.diagnosis_groups]
         numbers += [
             _dense(
                 RawColumn(key=item.key, name=item.name, family="visit", kind="continuous", unit=item.unit),
@@ -255,23 +254,32 @@ def _marks(events: EventsBefore) -> Entries:
     )
 
 
-def _chapters(events: EventsBefore) -> Entries:
-    """Whether there is any diagnosis of each chapter of ICD."""
-    chapters = [
-        icd_chapter(icd) if known.kind == "diagnosis" and (icd := parse_icd(known.code)) else ""
+def _grouped(events: EventsBefore, grouping: DiagnosisGroup) -> Entries:
+    """Whether there is any diagnosis of each group."""
+    groups = [
+        _group(icd, grouping) if known.kind == "diagnosis" and (icd := parse_icd(known.code)) else ("", "")
         for known in events.meanings
     ]
     latest = events.latest[(events.latest["value"] != 0).to_numpy()]  # 0: denied
-    names = sorted({chapters[code] for code in latest["code"].unique()} - {""})
-    place_of = {name: place for place, name in enumerate(names)}
-    to_place = np.array([place_of.get(name, -1) for name in chapters], dtype=np.intp)
+    used = sorted({groups[code] for code in latest["code"].unique() if groups[code][1]}, key=lambda each: each[1])
+    place_of = {key: place for place, (key, _) in enumerate(used)}
+    to_place = np.array([place_of.get(key, -1) for key, _ in groups], dtype=np.intp)
     places, rows = to_place[latest["code"].to_numpy(dtype=np.intp)], latest["study"].to_numpy(dtype=np.intp)
     cells = np.unique(np.stack([places, rows])[:, places >= 0], axis=1)
     columns = [
-        RawColumn(key=f"chapter//{name}", name=f"any diagnosis: {name}", family="diagnosis", kind="binary")
-        for name in names
+        RawColumn(key=key, name=f"any diagnosis: {name}", family="diagnosis", kind="binary") for key, name in used
     ]
     return Entries(columns=columns, rows=cells[1], places=cells[0], values=np.ones(cells.shape[1]))
+
+
+def _group(icd: IcdCode, grouping: DiagnosisGroup) -> tuple[str, str]:
+    """Key and name of the group that a code is in; both "" for none."""
+    if grouping == "chapter":
+        chapter = icd_chapter(icd)
+        return (f"chapter//{chapter}", chapter) if chapter else ("", "")
+    number, name = ccs_group(icd)
+    shown = name if name[1:2].isupper() else name[:1].lower() + name[1:]
+    return (f"ccs//{number}", shown) if number else ("", "")
 
 
 def _mark_counts(marks: Entries, has_record: NDArray[np.bool_]) -> list[Entries]:

@@ -12,8 +12,9 @@ from pydantic import ConfigDict
 from pefuse.errors import UsageError
 from pefuse.types import FeatureFamily
 
-__all__ = ["Course", "FeatureOptions"]
+__all__ = ["Course", "DiagnosisGroup", "FeatureOptions"]
 
+DiagnosisGroup = Literal["chapter", "ccs"]
 Course = Literal["hours_since", "count", "trend", "worst_24h"]
 
 
@@ -24,7 +25,7 @@ class FeatureOptions:
     lag_hours: the cut lies so long before the index time. lookback_days: by family, what is older does not count.
     families: only these; empty = all. measured: of each vital sign and lab, besides the latest value, the hours
     since it, the number of values, their change a day over the last week, and the lowest and highest of 24 hours.
-    diagnosis_chapters: whether any diagnosis of each chapter of ICD is there.
+    diagnosis_groups: whether any diagnosis of each group is there, by the chapters of ICD or by CCS.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -33,7 +34,7 @@ class FeatureOptions:
     lookback_days: Mapping[FeatureFamily, float] = field(default_factory=dict)
     families: tuple[FeatureFamily, ...] = ()
     measured: tuple[Course, ...] = ()
-    diagnosis_chapters: bool = False
+    diagnosis_groups: tuple[DiagnosisGroup, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.lag_hours < math.inf:
@@ -44,6 +45,8 @@ class FeatureOptions:
                 raise UsageError(f"The lookback of {family} is {days:g} days: it must be above 0.")
         for family in self.families:
             _known(family, get_args(FeatureFamily), "family")
+        for group in self.diagnosis_groups:
+            _known(group, get_args(DiagnosisGroup), "group of diagnoses")
         for each in self.measured:
             _known(each, get_args(Course), "measured feature")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 
 from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
 from pefuse.ehr.options import FeatureOptions
-from pefuse.ehr.score_table import Floats, ScorePart
+from pefuse.ehr.score_table import SCORES, Floats, ScorePart, score_parts
+from pefuse.errors import RecordError, UsageError
 from pefuse.types import Cohort
 from pefuse.vocabulary import code_rows, concepts, conversion
 
-__all__ = ["score_values"]
+__all__ = ["ESC_SEVERE", "ScoreValues", "read_score_values"]
+
+ESC_SEVERE = {"pesi": 86.0, "spesi": 1.0}  # class III of PESI; either is the clinical sign of the ESC's table
 
 DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., Floats]]] = {
     "shock_index": (("heart_rate", "systolic_bp"), lambda pulse, pressure: pulse / pressure),
@@ -28,22 +32,53 @@ DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., Floats]]] = {
 }
 
 
-def score_values(
+@dataclass(frozen=True, kw_only=True)
+class ScoreValues:
+    """What scores are counted from: for each part the values of each of its concepts.
+
+    `values[p][c]` is `(N,)` in the unit of the table, NaN = missing; a state is 1 or 0.
+    """
+
+    study_ids: tuple[str, ...]
+    parts: tuple[ScorePart, ...]
+    values: tuple[tuple[Floats, ...], ...]
+
+
+def read_score_values(
     cohort: Cohort,
-    ids: list[str],
-    parts: Sequence[ScorePart],
+    study_ids: Sequence[str] | None = None,
     *,
-    lookback_hours: float | None,
-    lag_hours: float,
-    memory_limit: str,
-) -> list[list[Floats]]:
-    """For each part the values of each of its concepts: `(N,)` in the unit of the table, NaN = missing.
+    scores: Sequence[str],
+    lookback_hours: float | None = None,
+    lag_hours: float = 0.0,
+    memory_limit: str = "2GB",
+) -> ScoreValues:
+    """Read what the parts of `scores` need, from what was recorded before each index time.
 
     Args:
+        study_ids: which studies, in this order; None = all.
         lookback_hours: a measurement or an acute state older than this is missing (absent); None = as each part
             says.
         lag_hours: the cut lies so long before the index time.
+        memory_limit: see `extract`.
+
+    Raises:
+        UsageError: an unknown score or lookback.
+        RecordError: the cohort says why it has no scores, or its events cannot be read.
     """
+    if cohort.no_scores:
+        raise RecordError(f"Scores cannot be computed for this cohort: {cohort.no_scores}.")
+    unknown = [score for score in scores if score not in SCORES]
+    if unknown:
+        raise UsageError(f"There is no score '{unknown[0]}': there are {', '.join(SCORES)}.")
+    if lookback_hours is not None and lookback_hours <= 0:
+        raise UsageError(f"lookback_hours is {lookback_hours:g}: it must be above 0.")
+    ids = list(cohort.studies.index) if study_ids is None else list(study_ids)
+    absent = [study_id for study_id in ids if study_id not in cohort.studies.index]
+    if absent:
+        raise UsageError(f"The cohort does not have study {absent[0]}.")
+    needed = list(dict.fromkeys([*scores, *(ESC_SEVERE if "esc2019" in scores else ())]))
+    parts = tuple(part for score in needed for part in score_parts(score))
     studies = cohort.studies.loc[ids]
     times = (studies["index_time"] - pd.Timedelta(hours=lag_hours)).to_numpy(dtype="datetime64[us]")
     known = {
@@ -73,7 +108,8 @@ def score_values(
                 read[key] = np.full(len(ids), np.nan)
         return read[key]
 
-    return [[value(name, part) for name in part.concepts] for part in parts]
+    values = tuple(tuple(value(name, part) for name in part.concepts) for part in parts)
+    return ScoreValues(study_ids=tuple(ids), parts=parts, values=values)
 
 
 def _hours(part: ScorePart, lookback_hours: float | None) -> float:

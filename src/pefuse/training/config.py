@@ -25,7 +25,7 @@ from pydantic import (
     field_validator,
 )
 
-from pefuse.ehr import FeatureOptions, PreparationConfig
+from pefuse.ehr import FeatureOptions, MissingParts, PreparationConfig
 from pefuse.errors import UsageError
 from pefuse.models.boosting import BoostedTreesConfig
 from pefuse.models.bottleneck import BottleneckConfig
@@ -164,7 +164,7 @@ class RunConfig(_Part):
     folds: int = Field(default=5, ge=1, le=20)
     fold_seed: int = Field(default=0, ge=0)  # of the split, apart from `seeds`: all seeds share the folds
     seeds: tuple[int, ...] = (0,)  # of the training
-    score_missing: Literal["normal", "refuse"] = "normal"
+    score_missing: MissingParts = "normal"
     scan: ScanOptions = ScanOptions()
     features: FeatureOptions = FeatureOptions()
     record: PreparationConfig = PreparationConfig()

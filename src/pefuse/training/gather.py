@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pefuse.cohort import make_folds
 from pefuse.ct import PreparedScans
-from pefuse.ehr import FeatureOptions, RawRecord, check_useful, clinical_scores, extract
+from pefuse.ehr import FeatureOptions, RawRecord, ScoreValues, check_useful, extract, read_score_values
 from pefuse.errors import UsageError
 from pefuse.models.zoo import Row, with_needs
 from pefuse.training.cells import digest
@@ -85,18 +84,14 @@ def _choose(others: str) -> str:
     return f" Without it: `--models {others}`." if others else " Choose others with `--models`."
 
 
-def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> pd.DataFrame:
+def _scores(cohort: Cohort, rows: Sequence[Row], config: RunConfig) -> ScoreValues | None:
     if not any(row.kind == "score" for row in rows):
-        return pd.DataFrame()
+        return None
     if cohort.no_scores:
         others = ",".join(row.name for row in rows if row.kind != "score")
         raise UsageError(f"Scores cannot be computed for this cohort: {cohort.no_scores}.{_choose(others)}")
-    return clinical_scores(
-        cohort,
-        list(cohort.studies.index),
-        missing=config.score_missing,
-        lag_hours=config.features.lag_hours,
-    )
+    wanted = [row.name for row in rows if row.kind == "score"]
+    return read_score_values(cohort, scores=wanted, lag_hours=config.features.lag_hours)
 
 
 def _fingerprint(cohort: Cohort, record: RawRecord | None, scans: PreparedScans | None) -> str:

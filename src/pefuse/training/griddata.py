@@ -10,7 +10,7 @@ import pandas as pd
 
 from pefuse.cohort import nested_folds
 from pefuse.ct import PreparedScans
-from pefuse.ehr import RawRecord
+from pefuse.ehr import RawRecord, ScoreValues
 from pefuse.machine import allowed_cores
 from pefuse.models.zoo import Row, model_row
 from pefuse.training.cells import CellKey, digest
@@ -48,7 +48,7 @@ class GridData:
     labels: pd.Series[float]
     record: RawRecord | None
     scans: PreparedScans | None
-    scores: pd.DataFrame
+    scores: ScoreValues | None
     fingerprint: str  # of the data: changes when any label, feature or scan does
     patients: pd.Series[int]  # by study_id
     pretrained: Path | None = None  # Swin's file; its hash stands in the config

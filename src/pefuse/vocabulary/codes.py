@@ -15,6 +15,7 @@ import pandas as pd
 
 from pefuse.vocabulary.concepts import concepts
 from pefuse.vocabulary.icd import icd_concepts, parse_icd
+from pefuse.vocabulary.snomed import snomed_concepts
 from pefuse.vocabulary.tables import read_table
 
 __all__ = ["CODE_KINDS", "CodeMeaning", "CodeRow", "code_rows", "meaning"]
@@ -113,7 +114,9 @@ def _medication(code: str, row: CodeRow) -> CodeMeaning:
 
 def _diagnosis(code: str, row: CodeRow) -> CodeMeaning:
     icd = parse_icd(code)
-    shipped = icd_concepts(icd) if icd else ()
+    system, tail = _system(code)
+    snomed = snomed_concepts(tail.split("//")[0]) if system == "SNOMED" else ()
+    shipped = icd_concepts(icd) if icd else snomed
     named = tuple(name for name in re.split(r"[;| ]+", row.concept) if name)
     meant = tuple(dict.fromkeys([*named, *shipped]))
     if icd is not None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor, nn
 
+from pefuse.ehr import ScoreValues
 from pefuse.training.cells import CellKey, CellResult, CellStore
 from pefuse.training.config import RunConfig
 from pefuse.training.data import Batch, CaseSource
@@ -40,7 +41,7 @@ class CellContext:
 
     config: RunConfig
     data: FoldData
-    scores: pd.DataFrame  # clinical scores by study_id
+    scores: ScoreValues | None  # what clinical scores are counted from
     store: CellStore
     fabric: Fabric
     out_of_fold: Mapping[str, Sequence[CellKey]]  # by need: cells whose held-out studies cover the training part
