@@ -59,6 +59,22 @@ def converted(name: str, value: float, unit: str) -> float:
         ("hba1c", 53, "mmol/mol", 7.0),
         ("nt_probnp", 100, "pmol/L", 845.7),
         ("heart_rate", 110, "bpm", 110.0),
+        # by dimensions, or by dimensions and the substance's own fact together
+        ("glucose", 5550, "umol/L", 100.0),
+        ("creatinine", 88.4e-6, "mol/L", 1.0),
+        ("creatinine", 0.01, "g/L", 1.0),
+        ("troponin_t", 14, "pg/mL", 14.0),
+        ("troponin_t", 14000, "fg/mL", 14.0),
+        ("d_dimer", 0.0005, "g/L", 500.0),
+        ("alt", 0.5, "ukat/L", 30.0),
+        ("alt", 30, "IU/L", 30.0),
+        ("platelets", 250000, "/mm^3", 250.0),
+        ("platelets", 250, "10^6/mL", 250.0),
+        ("ionized_calcium", 1200, "umol/L", 1.2),
+        ("height", 5.9055, "ft", 180.0),
+        ("pco2", 0.0533, "kPa", 0.4),
+        ("prothrombin_time", 0.2, "min", 12.0),
+        ("inr", 1.2, "1", 1.2),
     ],
 )
 def test_conversions_agree_with_published_pairs(name, value, unit, expected):
@@ -76,6 +92,27 @@ def test_an_unstated_unit_is_the_usual_one_and_an_unknown_one_is_refused():
     assert converted("inr", 1.2, "UNK") == 1.2
     assert conversion("glucose", "spoons", "mg/dL") is None
     assert conversion("glucose", "mmol/L", "mg/dL") != conversion("lactate", "mmol/L", "mg/dL")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("glucose", "U/L"),  # pint's own U is a mass
+        ("glucose", "g"),
+        ("temperature", "%"),
+        ("platelets", "fL"),
+        ("heart_rate", "s"),
+        ("sodium", "mOsm/kg"),
+        ("tsh", "U/L"),  # enzyme units are no international ones
+        ("egfr", "mL/h"),
+        ("weight", "__import__('os')"),
+        ("weight", "10**99999999*kg"),
+        ("weight", "kg" * 500),
+        ("weight", "kg//"),
+    ],
+)
+def test_a_unit_of_another_kind_is_refused(name, unit):
+    assert conversion(name, unit, concept(name).unit) is None
 
 
 @pytest.mark.parametrize(

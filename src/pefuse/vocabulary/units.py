@@ -1,7 +1,8 @@
-"""Units: from the one a value was recorded in to the one of its concept, by a table of exact conversions.
+"""Units: from the one a value was recorded in to the one of its concept.
 
-All of them are `target = factor * value + offset`; `unit_conversions.csv` states each with its source. A row for
-one concept (glucose, mmol/L to mg/dL: it needs the molar mass) goes before a row for all (`*`).
+All conversions are `target = factor * value + offset`. What dimensions tell (mg/dL to g/L) is pint's
+(`dimensions.py`); what needs a fact of the substance (glucose in mmol/L to mg/dL: its molar mass) stands in
+`unit_conversions.csv` with its source, and what both tell together is chained.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pefuse.vocabulary.dimensions import linear_change
 from pefuse.vocabulary.tables import read_table
 
 __all__ = ["Conversion", "conversion", "significant", "unit_key"]
@@ -55,21 +57,41 @@ class Conversion:
         """Convert, keeping 7 significant digits, so that 0.9 as a share is 90 %, not 89.999998."""
         return significant(significant(values) * self.factor + self.offset)
 
+    def then(self, following: Conversion) -> Conversion:
+        """Both, one after the other."""
+        return Conversion(self.factor * following.factor, self.offset * following.factor + following.offset)
+
     def invert(self, target: float) -> float:
         """The recorded value that becomes `target`."""
         return (target - self.offset) / self.factor
 
 
+@cache
 def conversion(concept: str, unit: str, target: str) -> Conversion | None:
-    """How values of `concept` recorded in `unit` become `target`; None if the table does not say.
+    """How values of `concept` recorded in `unit` become `target`; None if nothing tells.
 
     An unstated unit ("") is taken to be the target: records that leave the unit out use the usual one.
     """
     have, want = unit_key(unit), unit_key(target)
     if have in ("", want):
         return Conversion()
-    table = _table()
-    return table.get((concept, have, want)) or table.get(("*", have, want))
+    facts = [*_facts(concept), *_facts("*")]
+    direct = next((change for one, other, change in facts if (one, other) == (have, want)), None)
+    if direct is not None:
+        return direct
+    plain = _by_dimension(have, want)
+    if plain is not None:
+        return plain
+    for one, other, change in facts:  # such as umol/l, mmol/l, mg/dl, g/l
+        before, after = _by_dimension(have, one), _by_dimension(other, want)
+        if before is not None and after is not None:
+            return before.then(change).then(after)
+    return None
+
+
+def _by_dimension(have: str, want: str) -> Conversion | None:
+    found = (1.0, 0.0) if have == want else linear_change(have, want)
+    return None if found is None else Conversion(*found)
 
 
 @cache
@@ -96,10 +118,10 @@ def significant(values: NDArray[np.float64], digits: int = 7) -> NDArray[np.floa
 
 
 @cache
-def _table() -> dict[tuple[str, str, str], Conversion]:
-    return {
-        (row["concept"], unit_key(row["unit"]), unit_key(row["target"])): Conversion(
-            float(row["factor"]), float(row["offset"])
-        )
+def _facts(concept: str) -> tuple[tuple[str, str, Conversion], ...]:
+    """Rows of the table for a concept, or for all (`*`): unit, target, conversion."""
+    return tuple(
+        (unit_key(row["unit"]), unit_key(row["target"]), Conversion(float(row["factor"]), float(row["offset"])))
         for row in read_table("unit_conversions.csv")
-    }
+        if row["concept"] == concept
+    )
