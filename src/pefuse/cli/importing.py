@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -41,11 +41,18 @@ def dicom(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
     studies: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="FILE", help="CSV, one row a study, with a key to find its scan by.", show_default=False
         ),
-    ],
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COHORT",
+            help="In place of --studies, --events and --codes: a cohort that an import of a record has made.",
+        ),
+    ] = None,
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The record, to be copied in: CSV or parquet.")
     ] = None,
@@ -57,11 +64,19 @@ def dicom(
     debug: Debug = False,
 ) -> None:
     """Find the scans of a table's studies among any DICOM files; list what did not match."""
-    from pefuse.cohort.importers import check_import, import_dicom, import_source, read_studies_table
+    from pefuse.cohort.importers import (
+        check_import,
+        import_dicom,
+        import_source,
+        read_record_table,
+        read_studies_table,
+    )
     from pefuse.ct.index import index_files
 
     _check_tree(tree, out)
-    table = read_studies_table(studies)
+    if (studies is None) == (record is None) or (record is not None and (events or codes)):
+        raise UsageError("Name the studies with --studies (and --events, --codes), or by --record alone.")
+    table = read_record_table(record) if record is not None else read_studies_table(cast(Path, studies))
     source = import_source(tree)
     check_import(out, source=source, events=events, codes=codes)
     files = _unpacked(tree, out)
@@ -69,7 +84,7 @@ def dicom(
         index = index_files(files, out / "index.parquet", jobs=jobs, progress=progress)
     (out / "index.parquet").chmod(0o600)  # it holds patients' numbers
     root = files if files.is_dir() else files.parent
-    found = import_dicom(index, table, out, root=root, source=source, events=events, codes=codes)
+    found = import_dicom(index, table, out, root=root, source=source, events=events, codes=codes, record=record)
     if json:
         print_json({"cohort": str(out), **asdict(found)})
     else:
@@ -189,7 +204,20 @@ def fhir(
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the cohort.", show_default=False)],
-    studies: Studies,
+    studies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV, one row a study: patient_id, index_time. Else the CTs that ImagingStudy tells of.",
+            show_default=False,
+        ),
+    ] = None,
+    described: Annotated[
+        str,
+        typer.Option(
+            metavar="REGEX", help="Of ImagingStudy: what description or procedure must say: 'pulm|CTPA'."
+        ),
+    ] = "",
     time_zone: Annotated[
         str,
         typer.Option(metavar="ZONE", help="Such as Europe/Berlin: times with an offset become its local times."),
@@ -199,13 +227,14 @@ def fhir(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Take the record of a table's studies from FHIR resources (R4, R5)."""
+    """Take the record of a table's studies, or of the CTs that are in it, from FHIR resources (R4, R5)."""
     from pefuse.cohort.importers import import_fhir
 
     found = import_fhir(
         source,
         out,
         studies=studies,
+        described=described,
         time_zone=time_zone,
         followed_days=followed_days,
         memory_limit=memory_limit,

@@ -65,7 +65,7 @@ def test_a_german_export_of_excel_goes_through_by_its_guess(tmp_path: Path, enco
     assert list(cohort.studies["patient_id"]) == [1, 2]  # A-12 and B-7 stay behind
     assert report.notes["patients numbered anew"] == 2
     record = extract(cohort)
-    np.testing.assert_allclose(record.frame()["Lactate (mmol/L) (mmol/L)"], [2.5, 0.9])
+    np.testing.assert_allclose(record.frame()["Lactate (mmol/L)"], [2.5, 0.9])
 
 
 @pytest.mark.parametrize(
@@ -226,3 +226,53 @@ def test_a_row_with_other_cells_is_told_by_its_number(tmp_path: Path) -> None:
         import_csv(mapping_of(tmp_path), tmp_path / "out")
     assert "row 4" in str(refusal.value)
     assert str(tmp_path) not in str(refusal.value)
+
+
+def test_columns_that_must_be_there_are_asked_where_no_name_tells_them(tmp_path: Path) -> None:
+    table = write(tmp_path, "who,when,lactate (mmol/L)\n1,2019-03-25,2.5\n")
+    guessed: Any = guess_mapping(table, tmp_path / "m.yaml")
+    assert guessed["studies"]["columns"] == {"patient_id": "ask", "index_time": "ask"}
+    assert [feature["column"] for feature in guessed["features"]] == ["who", "when", "lactate (mmol/L)"]
+    with pytest.raises(UsageError, match="asks which column is patient_id"):
+        import_csv(tmp_path / "m.yaml", tmp_path / "out")
+
+
+def test_a_header_alone_is_no_table_to_guess_from(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="a header and no rows"):
+        guess_mapping(write(tmp_path, "patient_id,index_time\n"), tmp_path / "m.yaml")
+    assert not (tmp_path / "m.yaml").exists()
+
+
+LIONC = {"file": "e.csv", "system": "LIONC", "columns": {"patient_id": "a", "time": "b", "code": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"features": [{"column": "pulse", "concept": "heart_rate", "unit": "furlong"}]},
+            "'pulse': no conversion is known from 'furlong' to /min, the unit of heart_rate",
+        ),
+        (
+            {"features": [{"column": "pulse", "concept": "hart_rate"}]},
+            r"'pulse': there is no concept 'hart_rate'; is it heart_rate\?",
+        ),
+        ({"features": [{"column": "pulse", "concept": "xyzzy"}]}, "there is no concept 'xyzzy': leave it out"),
+        ({"form": {"encoding": "latin-99"}}, "there is no encoding 'latin-99'"),
+        ({"events": [LIONC]}, r"there is no system of codes 'LIONC' \(is it LOINC\?\)"),
+    ],
+)
+def test_slips_in_a_mapping_are_told(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    write(tmp_path, ENGLISH)
+    with pytest.raises(UsageError, match=message):
+        import_csv(mapping_of(tmp_path, **changes), tmp_path / "out")
+
+
+def test_a_local_system_is_taken_with_a_table_of_its_codes(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    write(tmp_path, "who,when,what,how much\n7,2019-03-05 14:00,L1,3\n", name="labs.csv")
+    write(tmp_path, "code,concept,kind,unit,description\nOURLAB//L1,lactate,lab,mmol/L,\n", name="codes.csv")
+    columns = {"patient_id": "who", "time": "when", "code": "what", "value": "how much"}
+    events = [{"file": "labs.csv", "system": "OURLAB", "columns": columns}]
+    import_csv(mapping_of(tmp_path, events=events, features=[], codes="codes.csv"), tmp_path / "out")
+    assert extract(load_cohort(tmp_path / "out")).frame()["lactate (mmol/L)"].tolist()[0] == 3.0

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pefuse.cohort import load_cohort
 from pefuse.cohort.importers import import_fhir
+from pefuse.cohort.importers.fhir_imaging import imaging_study
 from pefuse.cohort.importers.fhir_resources import Context, events_of, known_time
+from pefuse.ehr import extract
 from pefuse.errors import RecordError, UsageError
 
 from .sources import PATIENTS, Fact, write_fhir, write_studies
@@ -243,3 +246,143 @@ def test_a_source_without_patients_and_an_unknown_zone_are_refused(tmp_path: Pat
         import_fhir(tmp_path / "source", tmp_path / "out", studies=studies)
     with pytest.raises(UsageError, match="no time zone 'Mars'"):
         import_fhir(tmp_path / "source", tmp_path / "out", studies=studies, time_zone="Mars")
+
+
+def ct(patient: str, started: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "ImagingStudy",
+        "status": "available",
+        "subject": {"reference": f"Patient/{patient}"},
+        "started": started,
+        "modality": [{"code": "CT"}],
+        **more,
+    }
+
+
+R4 = {
+    "identifier": [
+        {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3.1"},
+        {"type": {"coding": [{"code": "ACSN"}]}, "value": "ACC1"},
+    ],
+    "description": "CT Pulmonary Angiogram",
+}
+R5 = {
+    "modality": [{"coding": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}]}],
+    "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.2.3.2"}],
+    "procedure": [{"concept": {"coding": [{"display": "CTPA with contrast"}]}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "found"),
+    [
+        (ct("7", "2020-03-05T14:30:00Z", **R4), ("1.2.3.1", "ACC1", "CT Pulmonary Angiogram")),
+        (ct("7", "2020-03-05T14:30:00Z", **R5), ("1.2.3.2", "", "CTPA with contrast")),
+        (ct("7", "2020-03-05T14:30:00Z", modality=[], series=[{"modality": {"code": "CT"}}]), ("", "", "")),
+        (ct("7", "2020-03-05T14:30:00Z", modality=[{"code": "MR"}]), None),
+        (ct("7", "2020-03-05T14:30:00Z", status="entered-in-error"), None),
+        (ct("7", "2020-03-05T14:30:00Z", identifier=[{"value": "1.2.3"}]), ("", "", "")),  # of no stated kind
+    ],
+)
+def test_a_ct_is_read_with_its_keys_in_both_releases(
+    resource: dict[str, Any], found: tuple[str, ...] | None
+) -> None:
+    study = imaging_study(resource)
+    assert (study and (study.study_instance_uid, study.accession_number, study.words)) == found
+
+
+def test_the_time_of_a_study_may_stand_with_its_series_alone() -> None:
+    series = [{"started": "2020-03-05T14:35:00Z"}, {"started": "2020-03-05T14:31:00Z"}]
+    study = imaging_study(ct("7", "", series=series))
+    assert study is not None
+    assert study.started == "2020-03-05T14:31:00Z"
+
+
+def write_ndjson(folder: Path, *resources: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "all.ndjson").write_text("".join(json.dumps(each) + "\n" for each in resources))
+    return folder
+
+
+def patient(key: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": key, "gender": "female", "birthDate": "1950-02-03", **more}
+
+
+def pulse(key: str, time: str, value: float) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "subject": {"reference": f"Patient/{key}"},
+        "code": coded("8867-4"),
+        "effectiveDateTime": time,
+        "valueQuantity": {"value": value, "code": "/min"},
+    }
+
+
+def test_without_a_table_the_cts_of_the_source_are_the_studies(tmp_path: Path) -> None:
+    source = write_ndjson(
+        tmp_path / "fhir",
+        patient("a", deceasedDateTime="2020-03-20T10:00:00"),
+        patient("b"),
+        ct("b", "2020-04-01T09:00:00Z", **R5),
+        ct("a", "2020-03-05T14:30:00Z", **R4),
+        ct("a", "2020-05-05", **R4),  # a mere date
+        ct("a", "2019-01-01T08:00:00Z", description="CT head"),
+        ct("stranger", "2020-03-05T14:30:00Z", **R4),
+        pulse("a", "2020-03-05T14:29:00", 88.0),
+        pulse("a", "2020-03-05T14:30:00", 199.0),
+        pulse("b", "2021-03-05T14:30:00", 70.0),
+    )
+    report = import_fhir(source, tmp_path / "out", described="pulm|ctpa")
+    cohort = load_cohort(tmp_path / "out")
+    assert list(cohort.studies.index) == ["S00001", "S00002"]
+    assert list(cohort.studies["label"]) == [1.0, 0.0]
+    np.testing.assert_array_equal(extract(cohort).frame()["heart rate (/min)"], [88.0, np.nan])
+    assert report.notes["left out: CT studies with another description"] == 1
+    assert report.notes["left out: CT studies without a time"] == 1
+    assert report.notes["left out: CT studies of a patient without a Patient resource"] == 1
+    keys = pd.read_csv(tmp_path / "out" / "scan_keys.csv", dtype=str).fillna("")
+    assert keys["study_instance_uid"].tolist() == ["1.2.3.1", "1.2.3.2"]
+    assert keys["accession_number"].tolist() == ["ACC1", ""]
+    assert "study_instance_uid" not in (tmp_path / "out" / "studies.csv").read_text()
+
+
+def test_a_zone_moves_the_scan_as_it_moves_events(tmp_path: Path) -> None:
+    source = write_ndjson(
+        tmp_path / "fhir",
+        patient("a"),
+        ct("a", "2020-03-05T14:30:00Z", **R4),
+        pulse("a", "2020-03-05T15:29:00+01:00", 88.0),
+        pulse("a", "2020-03-05T14:31:00Z", 199.0),
+        pulse("a", "2022-03-05T14:31:00Z", 60.0),
+    )
+    import_fhir(source, tmp_path / "out", time_zone="Europe/Berlin")
+    cohort = load_cohort(tmp_path / "out")
+    assert str(cohort.studies["index_time"].iloc[0]) == "2020-03-05 15:30:00"
+    assert extract(cohort).frame()["heart rate (/min)"].tolist() == [88.0]
+
+
+@pytest.mark.parametrize(
+    ("described", "studies", "error", "message"),
+    [
+        ("nothing", False, RecordError, "1 ImagingStudy resources of a CT, and none with a time and that"),
+        ("(", False, UsageError, "no regular expression"),
+        ("ctpa", True, UsageError, "leave out --studies"),
+    ],
+)
+def test_studies_that_cannot_be_chosen_are_told(
+    tmp_path: Path, described: str, studies: bool, error: type[Exception], message: str
+) -> None:
+    source = write_ndjson(tmp_path / "fhir", patient("a"), ct("a", "2020-03-05T14:30:00Z", **R4))
+    table = write_studies(tmp_path / "studies.csv", [(1, "2020-03-05T14:30")]) if studies else None
+    with pytest.raises(error, match=message):
+        import_fhir(source, tmp_path / "out", studies=table, described=described)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_cannot_be_read_is_told_by_its_place_not_its_name(tmp_path: Path) -> None:
+    source = write_ndjson(tmp_path / "fhir", patient("a"))
+    (source / "Miller_Anna.json").write_text("{")
+    with pytest.raises(RecordError, match="File 1 of 2 of the source") as error:
+        import_fhir(source, tmp_path / "out")
+    assert "Miller" not in str(error.value)

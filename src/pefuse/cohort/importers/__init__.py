@@ -9,7 +9,7 @@ from pefuse.cohort.importers.meds import import_meds
 from pefuse.cohort.importers.omop import import_omop
 from pefuse.cohort.importers.radfusion import import_radfusion
 from pefuse.cohort.importers.record import RecordImport
-from pefuse.cohort.importers.table import StudiesTable, read_studies_table
+from pefuse.cohort.importers.table import StudiesTable, read_record_table, read_studies_table
 
 __all__ = [
     "DicomImport",
@@ -25,5 +25,6 @@ __all__ = [
     "import_omop",
     "import_radfusion",
     "import_source",
+    "read_record_table",
     "read_studies_table",
 ]

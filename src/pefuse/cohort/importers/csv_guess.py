@@ -56,6 +56,7 @@ _WORDS: dict[str, tuple[str, ...]] = {  # of a cohort's column, in English and G
     "split": ("split",),
     "site": ("site", "hospital", "center", "centre", "scanner"),
 }
+_NEEDED = ("patient_id", "index_time")
 _SEXES = {"f": "F", "w": "F", "weiblich": "F", "female": "F", "m": "M", "männlich": "M", "male": "M"}
 _YES = {
     "yes": "1",
@@ -87,7 +88,9 @@ def guess_mapping(table: Path, mapping: Path) -> dict[str, object]:
     if mapping.exists():
         raise UsageError("The file for the mapping is there already: name a new one, or remove it first.")
     encoding, separator, rows = _read(table)
-    header, cells = rows[0], list(zip(*rows[1:], strict=False)) or [()] * len(rows[0])
+    if len(rows) == 1:
+        raise RecordError("The table has a header and no rows: it needs one row a study.")
+    header, cells = rows[0], list(zip(*rows[1:], strict=False))
     by_column = {name: [cell.strip() for cell in column] for name, column in zip(header, cells, strict=False)}
     columns = _known_columns(header)
     content: dict[str, object] = {
@@ -138,6 +141,8 @@ def _known_columns(header: Sequence[str]) -> dict[str, str]:
         name = next((plain[word] for word in words if word in plain), None)
         if name is not None and name not in found.values():
             found[column] = name
+        elif column in _NEEDED:
+            found[column] = ASK
     return found
 
 
@@ -186,7 +191,7 @@ def _feature(name: str) -> dict[str, str]:
     near = get_close_matches(_plain(bare), [*concepts(), *by_label], n=1, cutoff=0.85)
     concept = by_label.get(near[0], near[0]) if near else ""
     unit = stated[1].strip() if stated else ASK if concept and concepts()[concept].unit else ""
-    told = {"column": name, "concept": concept, "unit": unit, "name": name}
+    told = {"column": name, "concept": concept, "unit": unit, "name": bare.strip()}
     return {key: value for key, value in told.items() if value or key == "column"}
 
 

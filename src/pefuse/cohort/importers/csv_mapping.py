@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pefuse.errors import UsageError
+from pefuse.vocabulary import concepts, conversion, read_table
 
 __all__ = ["ASK", "CsvForm", "CsvMapping", "EventColumns", "EventTable", "WideFeature", "load_mapping"]
 
@@ -99,13 +101,51 @@ def load_mapping(path: Path) -> CsvMapping:
     for name in ("decimal", "dates"):
         if getattr(mapping.form, name) == ASK:
             raise UsageError(f"The mapping asks for form.{name}: {_QUESTIONS[name]}")
+    for column, theirs in mapping.studies.columns.items():
+        if theirs == ASK:
+            raise UsageError(f"The mapping asks which column is {column}: write its name in studies.columns.")
     for feature in mapping.features:
         if feature.unit == ASK:
             raise UsageError(f"The mapping asks for the unit of '{feature.column}': write the one of the table.")
+        _check_concept(feature)
+    if not mapping.codes:
+        for table in mapping.events:
+            _check_system(table)
     for column, meant in mapping.studies.values.items():
         if ASK in meant.values():
             raise UsageError(f"The mapping asks what cells of {column} mean: write it beside each.")
     return mapping
+
+
+def _check_concept(feature: WideFeature) -> None:
+    """Refuse a concept that there is none of, and a unit that cannot become the concept's."""
+    if not feature.concept:
+        return
+    known = concepts().get(feature.concept)
+    if known is None:
+        near = get_close_matches(feature.concept, concepts(), n=1)
+        raise UsageError(
+            f"The mapping, '{feature.column}': there is no concept '{feature.concept}'"
+            f"{f'; is it {near[0]}?' if near else ': leave it out.'}"
+        )
+    if known.unit and conversion(known.name, feature.unit, known.unit) is None:
+        raise UsageError(
+            f"The mapping, '{feature.column}': no conversion is known from '{feature.unit}' to {known.unit}, the "
+            f"unit of {known.name}: correct the unit, or leave the concept out."
+        )
+
+
+def _check_system(table: EventTable) -> None:
+    """Refuse a system of codes that nobody knows, where no table of codes says what they mean."""
+    known = [row["system"] for row in read_table("code_systems.csv")]
+    system = table.system.split("//")[0].strip().upper()
+    if system not in known:
+        near = get_close_matches(system, known, n=1)
+        raise UsageError(
+            f"The mapping, '{table.file}': there is no system of codes '{table.system}'"
+            f"{f' (is it {near[0]}?)' if near else ''}: its events would be no feature. Local codes need a file "
+            "`codes:` that says what they mean."
+        )
 
 
 _QUESTIONS = {

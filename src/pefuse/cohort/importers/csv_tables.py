@@ -85,7 +85,9 @@ def _as_utf8(database: Any, path: Path, encoding: str) -> Path:
             open(handle, "w", encoding="utf-8", newline="") as new,
         ):
             shutil.copyfileobj(old, new, 1 << 20)
-    except (UnicodeError, LookupError) as error:
+    except LookupError as error:
+        raise UsageError(f"The mapping, form.encoding: there is no encoding '{encoding}'.") from error
+    except UnicodeError as error:
         raise RecordError(f"'{path.name}' is not of the encoding that the mapping states.") from error
     return Path(copy)
 

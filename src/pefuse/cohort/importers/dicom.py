@@ -70,6 +70,7 @@ def import_dicom(
     source: str,
     events: Path | None = None,
     codes: Path | None = None,
+    record: Path | None = None,
 ) -> DicomImport:
     """Write a cohort folder whose scans are lists of the files of each matched study.
 
@@ -81,6 +82,7 @@ def import_dicom(
         root: the folder that the index's paths are relative to.
         source: from `import_source`.
         events, codes: the record (CSV or parquet) and what its codes mean (CSV), copied in.
+        record: in their place, a cohort that a record import made: its record is copied.
 
     Raises:
         CohortError: `out` holds another cohort, or events or codes break the contract.
@@ -102,6 +104,8 @@ def import_dicom(
         write_text(aside / "unmatched.csv", _unmatched(table, matches).to_csv(index=False))
         write_text(aside / "cohort.yaml", _about())
         _copy_record(events, codes, aside)
+        if record is not None:
+            _copy_cohort(record, aside)
         write_json(aside / REPORT, asdict(report))
     return report
 
@@ -171,6 +175,12 @@ def _about() -> str:
         "source": "pefuse import dicom",
     }
     return yaml.safe_dump(about, sort_keys=False)
+
+
+def _copy_cohort(record: Path, folder: Path) -> None:
+    for name in ("events.parquet", "events.csv", "features.csv", "codes.csv", "cohort.yaml"):
+        if (record / name).is_file():
+            shutil.copyfile(record / name, folder / name)
 
 
 def _copy_record(events: Path | None, codes: Path | None, folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 
+from pefuse.cohort.importers.fhir_imaging import ImagingStudy, imaging_study, studies_table
 from pefuse.cohort.importers.fhir_resources import Context, FhirEvent, Resource, events_of, known_time
 from pefuse.cohort.importers.people import TIME
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
@@ -30,7 +32,8 @@ def import_fhir(
     source: Path,
     out: Path,
     *,
-    studies: Path,
+    studies: Path | None = None,
+    described: str = "",
     time_zone: str = "",
     followed_days: int = 0,
     memory_limit: str = MEMORY_LIMIT,
@@ -39,31 +42,47 @@ def import_fhir(
 
     Args:
         source: a Bundle, a file of NDJSON, or a folder of them.
-        studies: the table of studies; patient_id is the id of the Patient resource.
+        studies: the table of studies; patient_id is the id of the Patient resource. None = the CT studies that
+            the source's ImagingStudy resources tell of.
+        described: a regular expression that their description, procedure or reason must match.
         time_zone: such as Europe/Berlin: times with an offset become its local times; by default they keep the
             hour that they state.
         followed_days: for so long after a patient's last event a death would be known.
 
     Raises:
-        UsageError: there is no such time zone.
+        UsageError: there is no such time zone, or `described` is no regular expression or has no use.
         CohortError, RecordError, StorageError: as `import_record`.
     """
     try:
         zone = ZoneInfo(time_zone) if time_zone else None
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(f"There is no time zone '{time_zone}': name one such as Europe/Berlin.") from error
-    prepare = partial(_prepare, source=source, zone=zone, followed_days=followed_days)
+    if described and studies is not None:
+        raise UsageError("--described chooses among ImagingStudy resources: leave it out, or leave out --studies.")
+    try:
+        re.compile(described)
+    except re.error as error:
+        raise UsageError("--described is no regular expression: write such as 'pulm|CTPA'.") from error
+    chosen = described if studies is None else None
+    prepare = partial(_prepare, source=source, zone=zone, followed_days=followed_days, described=chosen)
     return import_record("fhir", source, out, studies=studies, prepare=prepare, memory_limit=memory_limit)
 
 
-def _prepare(database: Any, *, source: Path, zone: ZoneInfo | None, followed_days: int) -> RecordSource:
+def _prepare(
+    database: Any, *, source: Path, zone: ZoneInfo | None, followed_days: int, described: str | None
+) -> RecordSource:
     files = _files(source)
     if not files:
         raise RecordError("There is no FHIR here: it comes as .json (a Bundle) or .ndjson.")
     notes: Counter[str] = Counter()
-    patients, context = _first_pass(files, zone, notes)
+    patients, imaging, context = _first_pass(files, zone, notes)
     if not patients:
         raise RecordError("The source holds no Patient resource: export it too, it tells birth and sex.")
+    studies = None
+    if described is not None:
+        known = [study for study in imaging if study.patient in patients]
+        notes["left out: CT studies of a patient without a Patient resource"] = len(imaging) - len(known)
+        studies = studies_table(known, described, zone, notes)
     numbers = _numbers(patients)
     names: dict[str, tuple[str, str]] = {}
     database.sql(
@@ -87,6 +106,7 @@ def _prepare(database: Any, *, source: Path, zone: ZoneInfo | None, followed_day
         people=people,
         codes=codes,
         notes={name: count for name, count in notes.items() if count},
+        studies=studies,
         numbers=numbers,
     )
 
@@ -97,21 +117,30 @@ def _files(source: Path) -> list[Path]:
     return sorted(path for path in source.rglob("*") if path.is_file() and path.name.lower().endswith(_SUFFIXES))
 
 
-def _resources(path: Path, notes: Counter[str]) -> Iterator[Resource]:
-    """Every resource of a file; a line that is no JSON is counted, a file that is none refuses the import."""
+def _resources(files: Sequence[Path], notes: Counter[str]) -> Iterator[Resource]:
+    """Every resource; a line that is no JSON is counted, a file that is none refuses the import.
+
+    A file's name may be that of a patient: it is told by its place among the names.
+    """
+    for place, path in enumerate(files, start=1):
+        try:
+            yield from _of_file(path, notes)
+        except (OSError, EOFError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise RecordError(
+                f"File {place} of {len(files)} of the source, in the order of their names, cannot be read as JSON "
+                f"({type(error).__name__}): export it again."
+            ) from error
+
+
+def _of_file(path: Path, notes: Counter[str]) -> Iterator[Resource]:
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            if ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower():
-                for line in file:
-                    if line.strip():
-                        yield from _parsed(line, notes)
-                return
-            content = json.load(file)
-    except (OSError, EOFError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise RecordError(
-            f"A file of the source cannot be read as JSON ({type(error).__name__}): export it again."
-        ) from error
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        if ".ndjson" in path.name.lower() or ".jsonl" in path.name.lower():
+            for line in file:
+                if line.strip():
+                    yield from _parsed(line, notes)
+            return
+        content = json.load(file)
     yield from _unbundled(content)
 
 
@@ -139,25 +168,36 @@ def _unbundled(content: Any) -> Iterator[Resource]:
 
 def _first_pass(
     files: list[Path], zone: ZoneInfo | None, notes: Counter[str]
-) -> tuple[dict[str, Resource], Context]:
-    """Patients, and what other resources refer to."""
+) -> tuple[dict[str, Resource], list[ImagingStudy], Context]:
+    """Patients, their CT studies, and what other resources refer to."""
     patients: dict[str, Resource] = {}
     medications: dict[str, Resource] = {}
+    imaging: list[ImagingStudy] = []
     ends = {}
-    for path in files:
-        for resource in _resources(path, Counter()):
-            kind, key = resource.get("resourceType"), str(resource.get("id", ""))
-            notes[f"{kind} resources" if kind else "left out: resources without a type"] += 1
-            if kind == "Patient" and key:
-                patients[key] = {name: resource.get(name) for name in ("gender", "birthDate", "deceasedDateTime")}
-            elif kind == "Medication":
-                medications[key] = {"code": resource.get("code")}
-            elif kind == "Encounter":
-                period = resource.get("period") or resource.get("actualPeriod") or {}
-                end = known_time(period.get("end"), zone)
-                if end is not None:
-                    ends[key] = end
-    return patients, Context(medications=medications, encounter_ends=ends, zone=zone)
+    for resource in _resources(files, Counter()):
+        kind, key = resource.get("resourceType"), str(resource.get("id", ""))
+        notes[f"{kind} resources" if kind else "left out: resources without a type"] += 1
+        if kind == "Patient" and key:
+            patients[key] = {name: resource.get(name) for name in ("gender", "birthDate", "deceasedDateTime")}
+        elif kind == "Medication":
+            medications[key] = {"code": resource.get("code")}
+        elif kind == "Encounter":
+            period = resource.get("period") or resource.get("actualPeriod") or {}
+            end = known_time(period.get("end"), zone)
+            if end is not None:
+                ends[key] = end
+        elif kind == "ImagingStudy":
+            imaging += _ct_of(resource, notes)
+    return patients, imaging, Context(medications=medications, encounter_ends=ends, zone=zone)
+
+
+def _ct_of(resource: Resource, notes: Counter[str]) -> list[ImagingStudy]:
+    try:
+        study = imaging_study(resource)
+    except (AttributeError, TypeError):
+        notes["left out: resources that are not as FHIR has them"] += 1
+        return []
+    return [study] if study is not None else []
 
 
 def _numbers(patients: dict[str, Resource]) -> dict[str, int]:
@@ -175,23 +215,22 @@ def _chunks(
     notes: Counter[str],
 ) -> Iterator[pd.DataFrame]:
     rows: list[FhirEvent] = []
-    for path in files:
-        for resource in _resources(path, notes):
-            try:
-                found = list(events_of(resource, context))
-            except (AttributeError, TypeError, KeyError, ValueError):
-                notes["left out: resources that are not as FHIR has them"] += 1
-                continue
-            if not found and resource.get("resourceType") == "Observation":
-                notes["left out: observations without a code or value, or that were not made"] += 1
-            for event in found:
-                if event.time is None:
-                    notes["left out: events without a time"] += 1
-                elif event.patient not in numbers:
-                    notes["left out: events of a patient without a Patient resource"] += 1
-                else:
-                    rows.append(event)
-                    _keep_name(names, event)
+    for resource in _resources(files, notes):
+        try:
+            found = list(events_of(resource, context))
+        except (AttributeError, TypeError, KeyError, ValueError):
+            notes["left out: resources that are not as FHIR has them"] += 1
+            continue
+        if not found and resource.get("resourceType") == "Observation":
+            notes["left out: observations without a code or value, or that were not made"] += 1
+        for event in found:
+            if event.time is None:
+                notes["left out: events without a time"] += 1
+            elif event.patient not in numbers:
+                notes["left out: events of a patient without a Patient resource"] += 1
+            else:
+                rows.append(event)
+                _keep_name(names, event)
         if len(rows) >= CHUNK_EVENTS:
             yield _frame(rows, numbers)
             rows = []

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pefuse.cohort.folder import read_csv_as_text
-from pefuse.cohort.importers.table import HORIZON_DAYS
+from pefuse.cohort.importers.table import HORIZON_DAYS, KEY_COLUMNS
 from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies, patient_ids
 from pefuse.errors import CohortError
 
@@ -51,7 +51,7 @@ def read_named_studies(path: Path) -> pd.DataFrame:
         raw.insert(0, "study_id", [f"S{number:05d}" for number in range(1, len(raw) + 1)])
     if "ct" not in raw:
         raw["ct"] = ""
-    return raw[[name for name in raw.columns if name in (*REQUIRED, *OPTIONAL)]]
+    return raw[[name for name in raw.columns if name in (*REQUIRED, *OPTIONAL, *KEY_COLUMNS)]]
 
 
 def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:

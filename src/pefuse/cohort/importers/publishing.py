@@ -22,7 +22,7 @@ _HALF_WAY = (".", "index.parquet", "unpacked", "scan_rules.yaml")  # of `import 
 _OF_THE_USER = ("cohort.yaml", "scan_rules.yaml")
 _STUDIES = "studies.csv"
 _COHORT_FILES = ("cohort.yaml", _STUDIES, "studies.parquet", "events.csv", "events.parquet", "codes.csv",
-                 "features.csv", "scans")  # fmt: skip
+                 "features.csv", "scan_keys.csv", "scans")  # fmt: skip
 
 
 def check_out(out: Path, source: str) -> None:

@@ -17,7 +17,7 @@ from pefuse.cohort.importers.dicom import import_source
 from pefuse.cohort.importers.events import EventCounts, write_events
 from pefuse.cohort.importers.people import completed, read_named_studies
 from pefuse.cohort.importers.publishing import REPORT, check_out, published, write_file_lists
-from pefuse.cohort.importers.table import HORIZON_DAYS
+from pefuse.cohort.importers.table import HORIZON_DAYS, KEY_COLUMNS, KEYS, SCAN_KEYS
 from pefuse.cohort.studies import patient_ids
 from pefuse.database import spilling_database
 from pefuse.errors import CohortError, RecordError
@@ -118,7 +118,7 @@ def import_record(
             notes=dict(made.notes),
         )
         write_file_lists(made.scans, aside / "scans", final=out / "scans")
-        write_text(aside / "studies.csv", named.rows.to_csv(index=False))
+        _write_studies(named.rows, aside)
         _write_codes(database, made, aside)
         write_text(aside / "cohort.yaml", _about(name, made.about))
         if made.rules:
@@ -132,6 +132,15 @@ def _numbered(raw: pd.DataFrame, numbers: Mapping[str, int]) -> pd.DataFrame:
     unknown = sorted(set(raw["patient_id"]) - set(numbers))
     further = dict(zip(unknown, range(max(numbers.values()) + 1, 2**62), strict=False))
     return raw.assign(patient_id=[str({**numbers, **further}[each]) for each in raw["patient_id"]])
+
+
+def _write_studies(rows: pd.DataFrame, folder: Path) -> None:
+    """The cohort's table; keys to find scans by apart, since they are of the hospital's own numbers."""
+    keys = [name for name in KEY_COLUMNS if name in rows]
+    write_text(folder / "studies.csv", rows.drop(columns=keys).to_csv(index=False))
+    if set(keys) & set(KEYS):
+        write_text(folder / SCAN_KEYS, rows[["study_id", *keys]].to_csv(index=False))
+        (folder / SCAN_KEYS).chmod(0o600)
 
 
 def _write_codes(database: Any, made: RecordSource, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pefuse.cohort.folder import read_csv_as_text
 from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies, name_cases
 from pefuse.errors import CohortError
 
-__all__ = ["KEYS", "Key", "StudiesTable", "read_studies_table"]
+__all__ = ["KEYS", "KEY_COLUMNS", "SCAN_KEYS", "Key", "StudiesTable", "read_record_table", "read_studies_table"]
 
 Key = tuple[str, ...]
 """What kind of key, and its values: `("accession_number", value)`, or `("dicom_patient_id", value, YYYYMMDD)`."""
@@ -24,6 +24,8 @@ KEYS = {  # in the order in which they are tried: the first that a row fills is 
 }
 HORIZON_DAYS = 30  # of the cohort that is written; the user may change it in cohort.yaml
 _DATE_COLUMN = "study_date"  # for dicom_patient_id, where the scan's date is not that of index_time
+KEY_COLUMNS = (*KEYS, _DATE_COLUMN)
+SCAN_KEYS = "scan_keys.csv"  # beside a record import's studies.csv: study_id, and key columns of its table
 _DATE = re.compile(r"(\d{4})([-./]?)(\d{2})\2(\d{2})(?:[ T].*)?")
 
 
@@ -53,6 +55,30 @@ def read_studies_table(path: Path) -> StudiesTable:
         raise CohortError("There is no such table of studies: check the path after --studies.")
     raw = read_csv_as_text(path)
     _check_columns(raw)
+    return _studies_table(raw)
+
+
+def read_record_table(folder: Path) -> StudiesTable:
+    """The studies of a cohort that a record import made, with the keys that it kept of their table.
+
+    Raises:
+        CohortError: there is no such cohort, it has no keys, or it has scans already.
+    """
+    if not (folder / "studies.csv").is_file():
+        raise CohortError("The folder after --record holds no cohort: name one that `pefuse import` has made.")
+    if not (folder / SCAN_KEYS).is_file():
+        raise CohortError(
+            f"The cohort after --record has no keys of scans: give the table of studies one of {', '.join(KEYS)} "
+            "and import the record again, or name such a table with --studies."
+        )
+    rows = read_csv_as_text(folder / "studies.csv")
+    if (rows["ct"] != "").any():
+        raise CohortError("The cohort after --record has scans already.")
+    raw = rows.drop(columns="ct").merge(read_csv_as_text(folder / SCAN_KEYS), on="study_id", how="left")
+    return _studies_table(raw.fillna(""))
+
+
+def _studies_table(raw: pd.DataFrame) -> StudiesTable:
     if "study_id" not in raw:
         raw.insert(0, "study_id", [f"S{number:05d}" for number in range(1, len(raw) + 1)])
     ours = [name for name in raw.columns if name not in KEYS and name != _DATE_COLUMN]
