@@ -196,3 +196,61 @@ def test_an_unsafe_archive_is_refused_in_one_line(
     assert "leads out of it" in line
     assert "SECRET" not in line
     assert not (tmp_path / "outside").exists()
+
+
+def test_scans_are_joined_to_a_record_by_the_keys_of_its_table(flat: Path, tmp_path: Path, capsys) -> None:
+    """First the record, by a table with keys; then the scans, by the cohort that it became."""
+    table = tmp_path / "list.csv"
+    table.write_text(
+        "study_id,patient_id,index_time,accession_number\na,7,2018-03-05T14:30,ACC0\nb,8,2018-03-05T14:30,\n"
+    )
+    rows = [
+        {"resourceType": "Patient", "id": key, "gender": "female", "birthDate": "1950-02-03"} for key in ("7", "8")
+    ] + [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "subject": {"reference": "Patient/7"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+            "effectiveDateTime": time,
+            "valueQuantity": {"value": 88, "code": "/min"},
+        }
+        for time in ("2018-03-05T14:00:00", "2018-06-05T14:00:00")
+    ]
+    source = tmp_path / "export.ndjson"
+    source.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    record, out = tmp_path / "record", tmp_path / "out"
+    assert run(["import", "fhir", str(source), str(record), "--studies", str(table)]) == 0
+    assert "ACC0" not in (record / "studies.csv").read_text()
+    assert run(["import", "dicom", str(flat), str(out), "--record", str(record), "--jobs", "1"]) == 0
+    said = capsys.readouterr()
+    assert "1 of 2 studies have a scan." in said.out
+    cohort = load_cohort(out)
+    assert cohort.studies["ct"].tolist() == ["scans/a.files", ""]
+    np.testing.assert_array_equal(cohort.studies["label"], load_cohort(record).studies["label"])
+    assert cohort.events is not None
+    assert not (out / "scan_keys.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "Name the studies with --studies"),
+        (["--record", "{record}", "--studies", "{record}"], "by --record alone"),
+        (["--record", "{record}", "--events", "{record}"], "by --record alone"),
+        (["--record", "{nowhere}"], "holds no cohort"),
+        (["--record", "{record}"], "has no keys of scans"),
+    ],
+)
+def test_a_record_that_cannot_be_joined_is_told(
+    flat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    record = tmp_path / "record"
+    record.mkdir()
+    (record / "studies.csv").write_text(
+        "study_id,patient_id,index_time,ct,age_years,sex,died\na,7,2018-03-05,,60,F,0\n"
+    )
+    given = [each.format(record=record, nowhere=tmp_path / "nowhere") for each in options]
+    assert run(["import", "dicom", str(flat), str(tmp_path / "out"), *given]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-__all__ = ["PATIENTS", "WHAT", "Fact", "write_fhir", "write_meds", "write_omop", "write_studies"]
+__all__ = [
+    "PATIENTS",
+    "WHAT",
+    "Fact",
+    "write_csv",
+    "write_fhir",
+    "write_inspect",
+    "write_meds",
+    "write_omop",
+    "write_studies",
+]
 
 PATIENTS = {11: ("1950-02-03", "F", None), -(2**62): ("1971-07-01", "M", "2020-03-09T04:00:00")}
 
@@ -226,3 +237,42 @@ def _fhir_of(fact: Fact, number: int) -> list[dict[str, object]]:
             "encounter": {"reference": f"Encounter/{number}"},
         },
     ]
+
+
+def write_csv(folder: Path, facts: Sequence[Fact], *, index: str) -> Path:
+    """A mapping beside a table of studies and one long table a system of codes; the mapping's path."""
+    folder.mkdir(parents=True)
+    studies = [
+        (patient, index, born, sex, died or "", "2021-01-01") for patient, (born, sex, died) in PATIENTS.items()
+    ]
+    names = ("patient_id", "index_time", "birth_date", "sex", "death_time", "last_follow_up")
+    pd.DataFrame(studies, columns=list(names)).to_csv(folder / "studies.csv", index=False)
+    systems: dict[str, list[dict[str, object]]] = {}
+    for fact in facts:
+        system, _, code = WHAT[fact.what][0].rpartition("//")
+        moment = str(pd.Timestamp(fact.time))
+        row = {"who": fact.patient, "when": moment, "what": code, "how much": fact.value}
+        systems.setdefault(system, []).append(row)
+    events = []
+    for number, (system, rows) in enumerate(systems.items()):
+        pd.DataFrame(rows).to_csv(folder / f"{number}.csv", index=False)
+        columns = {"patient_id": "who", "time": "when", "code": "what", "value": "how much"}
+        events.append({"file": f"{number}.csv", "system": system, "columns": columns})
+    content = {"studies": {"file": "studies.csv", "columns": {name: name for name in names}}, "events": events}
+    mapping = folder / "mapping.yaml"
+    mapping.write_text(yaml.safe_dump(content))
+    return mapping
+
+
+def write_inspect(folder: Path, facts: Sequence[Fact], *, index: str) -> Path:
+    """One impression a patient, without images; the record as MEDS, its codes with one slash."""
+    folder.mkdir(parents=True)
+    rows = [(str(100 + place), patient, index) for place, patient in enumerate(PATIENTS)]
+    mapping = pd.DataFrame(rows, columns=["impression_id", "person_id", "procedure_DATETIME"]).assign(image_id="")
+    mapping.to_csv(folder / "study_mapping_1.tsv", sep="\t", index=False)
+    labels = mapping[["impression_id"]].assign(**{"1_month_mortality": ["FALSE", "TRUE"]})
+    labels.to_csv(folder / "labels_1.tsv", sep="\t", index=False)
+    splits = mapping[["impression_id", "person_id"]].assign(split=["train", "test"])
+    splits.to_csv(folder / "splits_1.tsv", sep="\t", index=False)
+    write_meds(folder / "meds", facts)
+    return folder

@@ -15,11 +15,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pefuse.cohort import load_cohort
-from pefuse.cohort.importers import import_fhir, import_meds, import_omop
+from pefuse.cohort.importers import import_csv, import_fhir, import_inspect, import_meds, import_omop
 from pefuse.ehr import extract
 from pefuse.errors import CohortError, RecordError
 
-from .sources import PATIENTS, WHAT, Fact, write_fhir, write_meds, write_omop, write_studies
+from .sources import (
+    PATIENTS,
+    WHAT,
+    Fact,
+    write_csv,
+    write_fhir,
+    write_inspect,
+    write_meds,
+    write_omop,
+    write_studies,
+)
 
 A, B = PATIENTS
 IMPORTERS: dict[str, tuple[Callable[..., Any], Callable[..., Path]]] = {
@@ -27,6 +37,11 @@ IMPORTERS: dict[str, tuple[Callable[..., Any], Callable[..., Path]]] = {
     "omop": (import_omop, write_omop),
     "fhir": (import_fhir, write_fhir),
 }
+WITH_STUDIES: dict[str, tuple[Callable[..., Any], Callable[..., Path]]] = {  # these name the studies themselves
+    "csv": (import_csv, write_csv),
+    "inspect": (import_inspect, write_inspect),
+}
+UNNAMED = {"CT angiography, chest": "CPT4 71275", "drug: heparin": "drug: 5224"}  # no table of codes names them
 VICTIMS = {"meds": "*.parquet", "omop": "person.csv", "fhir": "Patient.ndjson"}
 INDEX = "2020-03-05T12:00:00"
 FACTS = (
@@ -50,6 +65,10 @@ FEATURES = {
 
 def imported(kind: str, tmp_path: Path, facts: Any = FACTS, **options: Any) -> Any:
     """The cohort made of the facts by one importer, and its report."""
+    if kind in WITH_STUDIES:
+        import_, write = WITH_STUDIES[kind]
+        report = import_(write(tmp_path / kind, facts, index=INDEX), tmp_path / "out", **options)
+        return load_cohort(tmp_path / "out"), report
     import_, write = IMPORTERS[kind]
     studies = write_studies(tmp_path / "list.csv", [(A, INDEX), (B, INDEX)])
     report = import_(write(tmp_path / kind, facts), tmp_path / "out", studies=studies, **options)
@@ -76,7 +95,15 @@ def test_a_record_becomes_a_cohort_with_its_people_filled_in(kind: str, tmp_path
         np.testing.assert_array_equal(column(frame, name), expected, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", IMPORTERS)
+@pytest.mark.parametrize("kind", WITH_STUDIES)
+def test_those_that_name_their_studies_give_the_same_features(kind: str, tmp_path: Path) -> None:
+    frame = extract(imported(kind, tmp_path)[0]).frame()
+    for name, expected in FEATURES.items():
+        found = UNNAMED.get(name, name) if kind == "csv" else name
+        np.testing.assert_array_equal(column(frame, found), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [*IMPORTERS, *WITH_STUDIES])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     drawn=st.lists(
@@ -284,3 +311,17 @@ def test_both_exports_of_one_hospital_give_the_same_values(test_data: Path, tmp_
     for key in both:
         values = [record.numbers(record.place(key) or 0) for record in raw]
         np.testing.assert_array_equal(*values, err_msg=key)
+
+
+@pytest.mark.parametrize("year", ["1700", "2345", "x"])
+def test_a_birth_that_can_be_of_nobody_is_left_blank_and_counted(tmp_path: Path, year: str) -> None:
+    source = write_omop(tmp_path / "omop", FACTS)
+    people = pd.read_csv(source / "person.csv", dtype=str)
+    people.loc[0, "year_of_birth"] = year
+    people.to_csv(source / "person.csv", index=False)
+    studies = write_studies(tmp_path / "list.csv", [(A, INDEX), (B, INDEX)])
+    report = import_omop(source, tmp_path / "out", studies=studies)
+    assert report.notes["births that can be of nobody alive, left blank"] == 1
+    ages = load_cohort(tmp_path / "out").studies["age_years"]
+    assert np.isnan(ages.iloc[0])
+    assert ages.iloc[1] == pytest.approx(48.68, abs=0.01)

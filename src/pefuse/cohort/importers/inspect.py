@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pefuse.cohort.importers.meds import add_meds_events, meds_people
+from pefuse.cohort.importers.meds import add_meds_events, meds_codes, meds_people
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
 from pefuse.database import MEMORY_LIMIT
 from pefuse.errors import RecordError
@@ -72,7 +72,8 @@ def _prepare(database: Any, *, folder: Path, require_pe: bool) -> RecordSource:
     told: dict[str, int | str] = {name: count for name, count in notes.items() if count}
     if unit:
         told["unit of tte_mortality, by the labels"] = unit
-    codes = pd.DataFrame(columns=["code", "concept", "kind", "unit", "description"], dtype=str)
+    metadata = next(iter(sorted(path.parent for path in folder.rglob("codes.parquet"))), folder / "metadata")
+    codes = meds_codes(database, metadata.parent)
     return RecordSource(people=people, codes=codes, notes=told, studies=studies, scans=scans)
 
 

@@ -18,7 +18,7 @@ from pefuse.database import MEMORY_LIMIT, quoted
 from pefuse.errors import RecordError
 from pefuse.vocabulary import meaning
 
-__all__ = ["add_meds_events", "import_meds", "meds_people"]
+__all__ = ["add_meds_events", "import_meds", "meds_codes", "meds_people"]
 
 SPLITS = {"train": "train", "tuning": "validation", "held_out": "test"}
 _COLUMNS = ("subject_id", "time", "code", "numeric_value")
@@ -48,7 +48,7 @@ def _prepare(database: Any, *, dataset: Path, followed_days: int) -> RecordSourc
         raise RecordError("The dataset holds no parquet file: MEDS has them in data/.")
     add_meds_events(database, shards)
     people = meds_people(database, followed_days).join(_splits(database, dataset))
-    return RecordSource(people=people, codes=_codes(database, dataset), notes={"files": len(shards)})
+    return RecordSource(people=people, codes=meds_codes(database, dataset), notes={"files": len(shards)})
 
 
 def add_meds_events(database: Any, shards: Sequence[Path]) -> None:
@@ -95,8 +95,12 @@ def _splits(database: Any, dataset: Path) -> pd.DataFrame:
     return frame.set_index("subject_id").replace({"split": SPLITS})
 
 
-def _codes(database: Any, dataset: Path) -> pd.DataFrame:
-    """Descriptions, and for codes that we do not know the concept of a parent code that we do."""
+def meds_codes(database: Any, dataset: Path) -> pd.DataFrame:
+    """Descriptions, and for codes that we do not know the concept of a parent code that we do.
+
+    Args:
+        dataset: the folder that holds `metadata`; without a codes.parquet there nothing is said of codes.
+    """
     path = dataset / "metadata" / "codes.parquet"
     if not path.is_file():
         return pd.DataFrame(columns=["code", "concept", "kind", "unit", "description"], dtype=str)
