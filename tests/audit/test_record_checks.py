@@ -86,6 +86,18 @@ def test_a_clean_cohort_has_no_warning(tmp_path: Path) -> None:
     assert set(audit.codes["concept"]) == {"heart_rate", "temperature", "creatinine"}
 
 
+def test_a_skewed_marker_whose_median_moves_by_chance_is_no_other_unit(tmp_path: Path) -> None:
+    """Procalcitonin spans three powers of ten: its median of a year's patients may triple, but values overlap."""
+    studies, events = clean()
+    who = np.arange(PATIENTS)
+    told = add(events, who, "LAB//procalcitonin")
+    values = np.exp(np.random.default_rng(3).normal(np.where(YEARS == 2018, 0.0, -1.2), 1.6))
+    told.loc[told["code"] == "LAB//procalcitonin", "numeric_value"] = values
+    medians = [float(np.median(values[year == YEARS])) for year in range(2016, 2020)]
+    assert max(medians) > 2.5 * min(medians)
+    assert grave(audited(tmp_path, (studies, told))) == []
+
+
 def later(tables: Tables) -> Tables:
     studies, events = tables
     return studies, add(events, np.flatnonzero(DIED), "DIAGNOSIS//autopsy")
@@ -163,6 +175,34 @@ def vanishing(tables: Tables) -> Tables:
     return studies, events[~gone]
 
 
+def deadly_site(tables: Tables) -> Tables:
+    """All deaths are of one site."""
+    studies, events = tables
+    return studies.assign(site=np.where(DIED | (np.arange(PATIENTS) % 3 == 0), "north", "south")), events
+
+
+def deadly_year(tables: Tables) -> Tables:
+    studies, events = tables
+    return studies.assign(
+        died=np.where((YEARS == 2019) & (np.arange(PATIENTS) % 8 < 4), "1", studies["died"])
+    ), events
+
+
+def coded_otherwise(tables: Tables) -> Tables:
+    """From ICD-9 to ICD-10 between training and test; many codes, each of a few, so that no single one drifts."""
+    studies, events = tables
+    for code in range(9):
+        who = np.flatnonzero(np.arange(PATIENTS) // 8 % 9 == code)
+        for test, system in ((False, f"ICD9CM//{428 + code}.0"), (True, f"ICD10CM//I5{code}.9")):
+            events = add(events, who[(YEARS[who] == 2019) == test], system)
+    return studies, events
+
+
+def new_mark(tables: Tables) -> Tables:
+    studies, events = tables
+    return studies, add(events, np.flatnonzero(YEARS == 2019), "MEDICATION//IN//new drug")
+
+
 @pytest.mark.parametrize(
     ("plant", "topic", "text"),
     [
@@ -177,6 +217,10 @@ def vanishing(tables: Tables) -> Tables:
         (told_twice, "joins", "3 studies are of the same patient at the same time"),
         (of_1900, "times", "1 scans are dated before 1990"),
         (drifting, "drift", "1 features have other values: heart rate (/min)"),
+        (deadly_site, "labels", "Death differs between sites: 0.0% of"),
+        (deadly_year, "labels", "Death differs between training and test: "),
+        (coded_otherwise, "drift", "Of the ICD codes 100% are ICD-9 in training and 0% in test studies"),
+        (new_mark, "drift", "are recorded more or less often: drug: new drug (inpatient) (0% to 100%)"),
         (vanishing, "drift", "are recorded more or less often: creatinine (mg/dL) (100% to 0%)"),
     ],
 )

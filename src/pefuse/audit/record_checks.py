@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import chi2_contingency, rankdata
 
 from pefuse.ehr import RawRecord, RecordOverview, extract, record_overview
 from pefuse.types import Cohort
@@ -29,11 +29,12 @@ FEWEST_DEATHS = 8  # of fewer any fact may go with death by chance
 ONLY_DEAD_SHARE = 0.1  # of the deaths that have what no survivor has
 OUTSIDE_SHARE, FEWEST_OUTSIDE = 0.05, 10  # of a code's values outside of a human's range
 FAHRENHEIT = (90.0, 110.0)
-UNIT_CHANGE, FEWEST_PATIENTS = 2.5, 20  # a median this many times another year's or site's: another unit
+UNIT_CHANGE, FEWEST_PATIENTS = 2.5, 20  # a median this many times another year's or site's, and no overlap
 WITHOUT_RECORD_SHARE = 0.2
 EARLIEST_SCAN = "1990-01-01"  # spiral CT came then; what systems write for "unknown" lies before
 CENSORED_SHARE = 0.1
 PREVALENCE = (0.005, 0.5)  # of death within the horizon; the paper has 0.106
+PREVALENCE_P = 1e-3  # of a difference between sites or years by chance
 DRIFT_SD, DRIFT_PRESENCE, FEWEST_OF_A_PART = 1.0, 0.5, 20  # from training to test studies
 _MOST_NAMES = 5
 
@@ -70,6 +71,7 @@ def audit_record(cohort: Cohort) -> RecordAudit:
         *_labels(cohort),
         *_splits(cohort),
         *_leaks(cohort, record),
+        *_prevalence(cohort),
         *_drift(cohort, record),
     ]
     if overview is not None:
@@ -164,28 +166,45 @@ def _auc(values: NDArray[np.float64], died: NDArray[np.bool_]) -> float:
     return max(area, 1 - area)
 
 
+def _is_test(studies: pd.DataFrame) -> NDArray[np.bool_]:
+    """The test set as it will be: as given, else the latest year."""
+    given = (studies["split"] != "").any()
+    test = studies["split"] == "test" if given else studies["year"] == studies["year"].max()
+    return np.asarray(test.to_numpy(dtype=bool))
+
+
+def _prevalence(cohort: Cohort) -> Iterator[RecordFinding]:
+    """Outcomes that differ between sites, or between training and test studies, beyond chance."""
+    known = cohort.studies[cohort.studies["label"].notna()]
+    parts = np.where(_is_test(known), "the test studies", "the others")
+    for what, groups in (("sites", known["site"].to_numpy()), ("training and test", parts)):
+        table = pd.crosstab(groups[groups != ""], known["label"].to_numpy()[groups != ""])
+        table = table[table.sum(axis=1) >= FEWEST_OF_A_PART]
+        if table.shape[0] < 2 or table.shape[1] < 2 or (table.sum() == 0).any():
+            continue
+        if chi2_contingency(table.to_numpy()).pvalue >= PREVALENCE_P:
+            continue
+        shares = (table[1.0] / table.sum(axis=1)).sort_values()
+        low, high = (f"{shares[at]:.1%} of {table.sum(axis=1)[at]} in {at}" for at in shares.index[[0, -1]])
+        warned = " A model may learn the scanner in place of the patient." if what == "sites" else ""
+        text = f"Death differs between {what}: {low}, {high}.{warned}"
+        yield RecordFinding(level="warning", topic="labels", text=text, count=int(table.to_numpy().sum()))
+
+
 def _drift(cohort: Cohort, record: RawRecord) -> Iterator[RecordFinding]:
     """From training to test studies: values that moved, and facts that are recorded no more or only now."""
-    studies = cohort.studies.loc[list(record.study_ids)]
-    test = (
-        (studies["split"] == "test")
-        if (studies["split"] != "").any()
-        else studies["year"] == studies["year"].max()
-    )
-    is_test = test.to_numpy()
+    is_test = _is_test(cohort.studies.loc[list(record.study_ids)])
     if min(is_test.sum(), (~is_test).sum()) < FEWEST_OF_A_PART:
         return
     moved, appeared = [], []
     for place, column in enumerate(record.columns[: record.values.shape[1]]):
-        if column.kind != "continuous":
-            continue
         values = record.numbers(place)
-        present = ~np.isnan(values)
+        present = values != 0 if column.kind == "binary" else ~np.isnan(values)
         shares = [float(present[part].mean()) for part in (~is_test, is_test)]
         if abs(shares[0] - shares[1]) > DRIFT_PRESENCE:
             appeared.append(f"{column.name} ({shares[0]:.0%} to {shares[1]:.0%})")
         parts = [values[part & present] for part in (~is_test, is_test)]
-        if min(map(len, parts)) >= FEWEST_OF_A_PART:
+        if column.kind == "continuous" and min(map(len, parts)) >= FEWEST_OF_A_PART:
             spread = float(np.sqrt((parts[0].var() + parts[1].var()) / 2))
             if spread > 0 and abs(float(parts[0].mean() - parts[1].mean())) > DRIFT_SD * spread:
                 moved.append(f"{column.name} ({parts[0].mean():.4g} to {parts[1].mean():.4g})")
@@ -193,6 +212,27 @@ def _drift(cohort: Cohort, record: RawRecord) -> Iterator[RecordFinding]:
         if names:
             text = f"From training to test studies {len(names)} features {what}: {_listed(names)}."
             yield RecordFinding(level="warning", topic="drift", text=text, count=len(names))
+    yield from _revisions(record, is_test)
+
+
+def _revisions(record: RawRecord, is_test: NDArray[np.bool_]) -> Iterator[RecordFinding]:
+    """Diagnoses that change from ICD-9 to ICD-10 between training and test: neither teaches the other."""
+    counts = {version: np.zeros(2) for version in ("9", "10")}
+    for place, column in enumerate(record.columns[: record.values.shape[1]]):
+        version = column.key.removeprefix("diagnosis//ICD-").split(" ")[0]
+        if column.key.startswith("diagnosis//ICD-") and version in counts:
+            marks = record.numbers(place) != 0
+            counts[version] += (marks[~is_test].sum(), marks[is_test].sum())
+    total = counts["9"] + counts["10"]
+    if (total < FEWEST_OF_A_PART).any():
+        return
+    before, after = counts["9"] / total
+    if abs(before - after) > DRIFT_PRESENCE:
+        text = (
+            f"Of the ICD codes {before:.0%} are ICD-9 in training and {after:.0%} in test studies: group them by "
+            "what both share (--set features.diagnosis_groups=[chapter,ccs])."
+        )
+        yield RecordFinding(level="warning", topic="drift", text=text, count=int(total.sum()))
 
 
 # --- what the events tell
@@ -229,7 +269,8 @@ def _units(overview: RecordOverview) -> Iterator[RecordFinding]:
         for code, each in enough.groupby("code"):
             rows = sorted(each.to_dict("records"), key=lambda one: float(one["median"]))
             low, high = rows[0], rows[-1]
-            if high["median"] > UNIT_CHANGE * low["median"]:
+            # Of another unit all values are: where the middle halves overlap, chance moved a skewed median.
+            if high["median"] > UNIT_CHANGE * low["median"] and high["lower"] > low["upper"]:
                 text = (
                     f"The median of '{names[str(code)]}' ({code}) is {low['median']:.4g} in {what} {low[what]} "
                     f"and {high['median']:.4g} in {what} {high[what]}: another unit?"

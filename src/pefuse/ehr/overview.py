@@ -21,7 +21,8 @@ class RecordOverview:
 
     codes: one row a code, most frequent first: code, name, kind and concept ("" = not known), unit, events, after
     (at or after the patient's last index time), values, outside (of a human's range, in the unit stated) and the
-    median of the outside ones. years: code, year, patients, median of values; sites likewise.
+    median of the outside ones. years: code, year, patients, median of values, and their lower
+    and upper quartile; sites likewise.
     """
 
     codes: pd.DataFrame
@@ -74,13 +75,16 @@ SELECT events.code, count(*) AS events, count(*) FILTER (time >= last) AS after,
 GROUP BY ALL ORDER BY events DESC, events.code
 """
 _YEARS = f"""
-SELECT events.code, year(time) AS year, count(DISTINCT subject_id) AS patients, median(numeric_value) AS median
+SELECT events.code, year(time) AS year, count(DISTINCT subject_id) AS patients,
+       quantile_cont(numeric_value, 0.5) AS median,
+       quantile_cont(numeric_value, 0.25) AS lower, quantile_cont(numeric_value, 0.75) AS upper
 {_OF_PATIENTS}
 WHERE numeric_value IS NOT NULL AND time IS NOT NULL AND NOT told
 GROUP BY ALL ORDER BY ALL
 """
 _SITES = f"""
-SELECT events.code, site, count(DISTINCT subject_id) AS patients, median(numeric_value) AS median
+SELECT events.code, site, count(DISTINCT subject_id) AS patients, quantile_cont(numeric_value, 0.5) AS median,
+       quantile_cont(numeric_value, 0.25) AS lower, quantile_cont(numeric_value, 0.75) AS upper
 {_OF_PATIENTS}
 JOIN sites_frame ON events.subject_id = sites_frame.patient_id
 WHERE numeric_value IS NOT NULL AND NOT told AND site <> ''

@@ -189,6 +189,7 @@ def _as_json(options: FeatureOptions) -> dict[str, Any]:
         "lookback_days": dict(options.lookback_days),
         "families": list(options.families),
         "measured": list(options.measured),
+        "diagnosis_groups": list(options.diagnosis_groups),
     }
 
 
