@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pefuse.ehr.events import EventsBefore
+from pefuse.ehr.entries import Entries
+from pefuse.ehr.events import LatestPart
 from pefuse.ehr.options import Course
 from pefuse.ehr.record import RawColumn
 from pefuse.types import FeatureFamily
 from pefuse.vocabulary import CodeMeaning, concepts, conversion
 
-__all__ = ["MEASURED", "Entries", "courses", "measured_column"]
+__all__ = ["MEASURED", "courses", "hours_since", "measured_column"]
 
 MEASURED: dict[str, FeatureFamily] = {"vital": "vital", "lab": "lab", "score": "score"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entries:
-    """Columns being built: entry i stands in row `rows[i]` of column `places[i]` of `columns`."""
+def courses(course: pd.DataFrame, meanings: Sequence[CodeMeaning], wanted: Sequence[Course]) -> list[Entries]:
+    """The columns that were asked for but hours_since, of each measurement that has a value anywhere.
 
-    columns: list[RawColumn]
-    rows: NDArray[np.intp]
-    places: NDArray[np.intp]
-    values: NDArray[np.float64]
-
-
-def courses(events: EventsBefore, index_times: NDArray[np.datetime64], wanted: Sequence[Course]) -> list[Entries]:
-    """The columns that were asked for, of each measurement that has a value anywhere."""
-    assert events.course is not None
-    columns = {known.key: measured_column(known) for known in events.meanings if known.kind in MEASURED}
+    Args:
+        course: see `EventsBefore.course`.
+    """
+    columns = {known.key: measured_column(known) for known in meanings if known.kind in MEASURED}
     found = []
-    if "hours_since" in wanted:
-        found.append(_hours_since(events, index_times, columns))
     for each, field, words, per in (
         ("count", "count", "number of values", ""),
         ("trend", "slope", "change a day", " a day"),
@@ -44,16 +35,16 @@ def courses(events: EventsBefore, index_times: NDArray[np.datetime64], wanted: S
         ("worst_24h", "highest", "highest of 24 hours", None),
     ):
         if each in wanted:
-            table = events.course[events.course[field].notna() & events.course["key"].isin(list(columns))]
+            table = course[course[field].notna() & course["key"].isin(list(columns))]
             found.append(_entries(table.rename(columns={field: "told"}), columns, field, words, per))
     return found
 
 
-def _hours_since(
-    events: EventsBefore, index_times: NDArray[np.datetime64], columns: dict[str, RawColumn]
-) -> Entries:
+def hours_since(events: LatestPart, index_times: NDArray[np.datetime64]) -> Entries:
+    """How long before the cut the last value of each measurement was."""
+    columns = {known.key: measured_column(known) for known in events.meanings if known.kind in MEASURED}
     keys = np.array([known.key for known in events.meanings], dtype=object)
-    latest = events.latest[events.latest["value"].notna()]
+    latest = events.table[events.table["value"].notna()]
     table = pd.DataFrame(
         {
             "study": latest["study"].to_numpy(),

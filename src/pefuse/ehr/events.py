@@ -1,4 +1,4 @@
-"""What stands in the events before each study's index time: one out-of-core pass with DuckDB.
+"""What stands in the events before each study's index time, out of core with DuckDB.
 
 This is the only place where events are read for features and scores, and so the only place where the strict cut
 `time < index_time` has to be right.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 import numpy as np
@@ -27,6 +27,7 @@ from pefuse.vocabulary import CodeMeaning, Conversion, code_rows, concepts, conv
 __all__ = [
     "EventUse",
     "EventsBefore",
+    "LatestPart",
     "add_codes",
     "add_studies",
     "conversion_of",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 LARGEST = 1e12  # a measured number beyond this is not one
+PART_STUDIES = 4_000  # whose latest events are held at a time
+Made = TypeVar("Made")
 
 _MEASURED = ("vital", "lab", "score")
 _TOLD = ("demographic", "arrival", "visit")
@@ -56,19 +59,30 @@ class EventUse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventsBefore:
-    """Events before the index times of N studies, reduced to one row a study and code.
+class LatestPart:
+    """Events of some studies before their index times, reduced to one row a study and code.
 
-    `latest`: columns study (row number 0..N-1), code (position in `meanings`), seen (time of the last event,
+    `table`: columns study (row number 0..N-1), code (position in `meanings`), seen (time of the last event,
     datetime64[us]), value (the latest plausible number, in the unit of its concept, NaN = none) and value_time.
-    `told`: every event of a demographic, arrival or visit code: study, code, time (NaT = timeless), number, text.
-    `course`, where it was asked for: study, key (of a measurement), count, slope (a day, over COURSE_DAYS; NaN =
-    none), lowest and highest of the last day (NaN = none), in the unit of the concept.
+    """
+
+    meanings: tuple[CodeMeaning, ...]
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsBefore(Generic[Made]):
+    """What the events before the index times of N studies tell.
+
+    `parts`: what was made of the latest events, some studies at a time. `told`: every event of a demographic,
+    arrival or visit code: study, code, time (NaT = timeless), number, text. `course`, where it was asked for:
+    study, key (of a measurement), count, slope (a day, over COURSE_DAYS; NaN = none), lowest and highest of the last
+    day (NaN = none), in the unit of the concept.
     """
 
     meanings: tuple[CodeMeaning, ...]
     use: EventUse
-    latest: pd.DataFrame
+    parts: tuple[Made, ...]
     told: pd.DataFrame
     course: pd.DataFrame | None = None
 
@@ -76,11 +90,15 @@ class EventsBefore:
 def read_events_before(
     cohort: Cohort,
     study_ids: Sequence[str],
+    make: Callable[[LatestPart], Made],
     *,
     options: FeatureOptions | None = None,
     memory_limit: str = MEMORY_LIMIT,
-) -> EventsBefore:
+) -> EventsBefore[Made]:
     """Read the cohort's events strictly before each study's index time.
+
+    The latest events are read of PART_STUDIES studies at a time, and only what `make` keeps of them is held: the
+    memory grows with what is made, not with the number of events.
 
     An event without a time is a timeless fact in MEDS; it counts for demographic codes only.
     Of two numbers of one code at one moment the larger is taken, so that the order of rows has no say.
@@ -103,7 +121,15 @@ def read_events_before(
         add_studies(database, cohort, study_ids, lag_hours=options.lag_hours)
         add_codes(database, meanings, changes, lookback_days=options.lookback_days)
         course = _course(database, meanings, conversions) if options.measured else None
-        latest, told = _frame(database, LATEST_SQL), _frame(database, TOLD_SQL)
+        told = _frame(database, TOLD_SQL)
+        if len(study_ids) > PART_STUDIES and cohort.events.suffix != ".parquet":
+            # Text would be read again for each part; a table is spilled.
+            database.sql("CREATE TABLE held AS SELECT * FROM events; DROP VIEW events")
+            database.sql("ALTER TABLE held RENAME TO events")
+        parts = tuple(
+            make(LatestPart(meanings=meanings, table=_converted(_frame(database, query), changes)))
+            for query in _latest_queries(database)
+        )
         counts = database.sql(USE_SQL).fetchall()[0]
     use = EventUse(
         **dict(zip(("events", "of_patients", "before", "understood", "implausible"), counts, strict=True)),
@@ -111,8 +137,13 @@ def read_events_before(
         codes_understood=len(meanings),
         codes_without_conversion=sum(change is None for change in conversions),
     )
-    latest = _converted(latest, changes)
-    return EventsBefore(meanings=meanings, use=use, latest=latest, told=told, course=course)
+    return EventsBefore(meanings=meanings, use=use, parts=parts, told=told, course=course)
+
+
+def _latest_queries(database: Any) -> list[str]:
+    """One query a part, with the bounds of its patients' ids: of sorted events the others are then not read."""
+    bounds = database.sql("SELECT part, min(patient_id), max(patient_id) FROM studies GROUP BY part ORDER BY part")
+    return [LATEST_SQL.format(part=part, first=first, last=last) for part, first, last in bounds.fetchall()]
 
 
 def last_of_each(
@@ -135,8 +166,11 @@ SELECT study, code, max(time) AS seen,
 FROM (
     SELECT study, codes.number AS code, events.time AS time,
            max(CASE WHEN value BETWEEN low AND high THEN value END) AS largest
-    FROM (SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value FROM events) AS events
-    JOIN studies ON events.subject_id = studies.patient_id AND events.time < studies.index_time
+    FROM (
+        SELECT subject_id, time, code, CAST(numeric_value AS DOUBLE) AS value
+        FROM events WHERE subject_id BETWEEN {first} AND {last}
+    ) AS events
+    JOIN studies ON part = {part} AND events.subject_id = studies.patient_id AND events.time < studies.index_time
     JOIN codes ON events.code = codes.code
     WHERE NOT told AND (back IS NULL OR events.time >= studies.index_time - to_microseconds(back))
     GROUP BY ALL
@@ -253,7 +287,7 @@ def _refuse_zones(relation: Any) -> None:
 
 
 def add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str], *, lag_hours: float = 0.0) -> None:
-    """The table `studies`: study (row number), patient_id, index_time less the lag."""
+    """The table `studies`: study (row number), patient_id, index_time less the lag, and the part of each."""
     chosen = cohort.studies.loc[list(study_ids)]
     studies = pd.DataFrame(
         {
@@ -262,6 +296,10 @@ def add_studies(database: Any, cohort: Cohort, study_ids: Sequence[str], *, lag_
             "index_time": (chosen["index_time"] - pd.Timedelta(hours=lag_hours)).to_numpy(),
         }
     )
+    order = np.argsort(studies["patient_id"].to_numpy(), kind="stable")
+    part = np.empty(len(studies), dtype=np.int32)
+    part[order] = np.arange(len(studies), dtype=np.int32) // PART_STUDIES
+    studies["part"] = part
     database.register("studies_frame", studies)
     database.sql("CREATE TABLE studies AS SELECT * FROM studies_frame")
 

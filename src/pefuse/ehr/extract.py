@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
-from pefuse.ehr.courses import MEASURED, Entries, courses, measured_column
-from pefuse.ehr.events import EventsBefore, EventUse, last_of_each, read_events_before
+from pefuse.ehr.courses import MEASURED, courses, hours_since, measured_column
+from pefuse.ehr.entries import Entries, united
+from pefuse.ehr.events import EventsBefore, EventUse, LatestPart, last_of_each, read_events_before
 from pefuse.ehr.options import DiagnosisGroup, FeatureOptions
 from pefuse.ehr.record import RawColumn, RawRecord
 from pefuse.ehr.visits import visit_features
@@ -87,17 +89,23 @@ def extract(
     numbers, texts = [_age(studies), _hour(studies)], _study_texts(studies)
     has_record, use = np.zeros(len(ids), dtype=bool), None
     if cohort.events is not None and ids:
-        events = read_events_before(cohort, ids, options=options, memory_limit=memory_limit)
-        use = events.use
-        has_record[events.latest["study"].to_numpy(dtype=np.intp)] = True
-        has_record[events.told["study"].to_numpy(dtype=np.intp)] = True
         cut = studies["index_time"] - pd.Timedelta(hours=options.lag_hours)
         index_times = cut.to_numpy(dtype="datetime64[us]")
-        marks = _marks(events)
-        numbers += [_measurements(events), *_mark_counts(marks, has_record), marks]
-        if options.measured:
-            numbers += courses(events, index_times, options.measured)
-        numbers += [_grouped(events, grouping) for grouping in options.diagnosis_groups]
+        make = partial(_made_of_latest, index_times=index_times, options=options)
+        events = read_events_before(cohort, ids, make, options=options, memory_limit=memory_limit)
+        use = events.use
+        for part in events.parts:
+            has_record[part.studies] = True
+        has_record[events.told["study"].to_numpy(dtype=np.intp)] = True
+        marks = united([part.marks for part in events.parts], _order_of_mark)
+        numbers.append(united([part.measured for part in events.parts], _order_by_name))
+        numbers += [*_mark_counts(marks, has_record), marks]
+        if "hours_since" in options.measured:
+            numbers.append(united([part.hours for part in events.parts], _order_by_name))
+        if events.course is not None:
+            numbers += courses(events.course, events.meanings, options.measured)
+        for place in range(len(options.diagnosis_groups)):
+            numbers.append(united([part.groups[place] for part in events.parts], _order_by_name))
         numbers += [
             _dense(
                 RawColumn(key=item.key, name=item.name, family="visit", kind="continuous", unit=item.unit),
@@ -196,12 +204,43 @@ def _text(key: str, name: str, family: FeatureFamily, values: Sequence[str]) -> 
 # --- what the events tell
 
 
-def _measurements(events: EventsBefore) -> Entries:
+@dataclass(frozen=True, kw_only=True)
+class _OfLatest:
+    """What is made of the latest events of some studies."""
+
+    studies: NDArray[np.intp]  # that have any
+    measured: Entries
+    marks: Entries
+    hours: Entries  # since the last value of each measurement; none where it was not asked for
+    groups: tuple[Entries, ...]
+
+
+def _made_of_latest(
+    events: LatestPart, *, index_times: NDArray[np.datetime64], options: FeatureOptions
+) -> _OfLatest:
+    return _OfLatest(
+        studies=np.unique(events.table["study"].to_numpy(dtype=np.intp)),
+        measured=_measurements(events).small(),
+        marks=_marks(events).small(),
+        hours=hours_since(events, index_times).small() if "hours_since" in options.measured else Entries.none(),
+        groups=tuple(_grouped(events, grouping).small() for grouping in options.diagnosis_groups),
+    )
+
+
+def _order_by_name(column: RawColumn) -> tuple[str, str]:
+    return column.name.lower(), column.key
+
+
+def _order_of_mark(column: RawColumn) -> tuple[int, str, str]:
+    return list(MARKED.values()).index(column.family), column.name.lower(), column.key
+
+
+def _measurements(events: LatestPart) -> Entries:
     """The latest value of each measurement over all codes that mean it; of two at one moment the larger."""
     columns = {
         place: measured_column(known) for place, known in enumerate(events.meanings) if known.kind in MEASURED
     }
-    latest = events.latest[events.latest["code"].isin(list(columns)) & events.latest["value"].notna()]
+    latest = events.table[events.table["code"].isin(list(columns)) & events.table["value"].notna()]
     named = {column.key: column for place, column in columns.items()}
     used = sorted({columns[code].key for code in latest["code"].unique()}, key=lambda key: named[key].name.lower())
     place_of = {key: place for place, key in enumerate(used)}
@@ -217,13 +256,13 @@ def _measurements(events: EventsBefore) -> Entries:
     )
 
 
-def _marks(events: EventsBefore) -> Entries:
+def _marks(events: LatestPart) -> Entries:
     """Medications, diagnoses, procedures and observations, set or not.
 
     A number that comes with one says whether it is there (0 = not), but for a medication, where it is a dose.
     """
     chosen = [known.kind in MARKED for known in events.meanings]
-    latest = events.latest[np.array(chosen, dtype=bool)[events.latest["code"].to_numpy(dtype=np.intp)]]
+    latest = events.table[np.array(chosen, dtype=bool)[events.table["code"].to_numpy(dtype=np.intp)]]
     deniable = np.array([known.kind != "medication" for known in events.meanings], dtype=bool)
     denied = deniable[latest["code"].to_numpy(dtype=np.intp)] & (latest["value"] == 0).to_numpy()
     latest = latest[~denied]
@@ -254,13 +293,13 @@ def _marks(events: EventsBefore) -> Entries:
     )
 
 
-def _grouped(events: EventsBefore, grouping: DiagnosisGroup) -> Entries:
+def _grouped(events: LatestPart, grouping: DiagnosisGroup) -> Entries:
     """Whether there is any diagnosis of each group."""
     groups = [
         _group(icd, grouping) if known.kind == "diagnosis" and (icd := parse_icd(known.code)) else ("", "")
         for known in events.meanings
     ]
-    latest = events.latest[(events.latest["value"] != 0).to_numpy()]  # 0: denied
+    latest = events.table[(events.table["value"] != 0).to_numpy()]  # 0: denied
     used = sorted({groups[code] for code in latest["code"].unique() if groups[code][1]}, key=lambda each: each[1])
     place_of = {key: place for place, (key, _) in enumerate(used)}
     to_place = np.array([place_of.get(key, -1) for key, _ in groups], dtype=np.intp)
@@ -305,7 +344,7 @@ def _mark_counts(marks: Entries, has_record: NDArray[np.bool_]) -> list[Entries]
     return counts
 
 
-def _told(events: EventsBefore, count: int) -> tuple[list[Entries], list[_Texts]]:
+def _told(events: EventsBefore[_OfLatest], count: int) -> tuple[list[Entries], list[_Texts]]:
     """Demographic and arrival facts, the latest of each: texts, or numbers where only a number was told."""
     numbers: list[Entries] = []
     texts: list[_Texts] = []
@@ -351,9 +390,5 @@ def _from_table(cohort: Cohort, ids: Sequence[str]) -> RawRecord:
             numbers.append(_dense(column, frame[key].to_numpy(dtype=np.float64)))
         else:
             texts.append(_text(key, name, "table", list(frame[key].fillna(""))))
-    numbers = numbers or [Entries(columns=[], rows=_none(), places=_none(), values=np.zeros(0))]
+    numbers = numbers or [Entries.none()]
     return _assembled(ids, numbers, texts, np.asarray(pd.Index(ids).isin(cohort.features.index)))
-
-
-def _none() -> NDArray[np.intp]:
-    return np.zeros(0, dtype=np.intp)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pefuse.ehr.events import EventsBefore, last_of_each, read_events_before
+from pefuse.ehr.events import LatestPart, last_of_each, read_events_before
 from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.score_table import SCORES, Floats, ScorePart, score_parts
 from pefuse.errors import RecordError, UsageError
 from pefuse.types import Cohort
-from pefuse.vocabulary import code_rows, concepts, conversion
+from pefuse.vocabulary import CodeMeaning, code_rows, concepts, conversion
 
 __all__ = ["ESC_SEVERE", "ScoreValues", "read_score_values"]
 
@@ -87,8 +87,8 @@ def read_score_values(
     }
     events = None
     if cohort.events is not None and ids:
-        options = FeatureOptions(lag_hours=lag_hours)
-        events = read_events_before(cohort, ids, options=options, memory_limit=memory_limit)
+        wanted = {name for part in parts for each in part.concepts for name in _read_for(each)}
+        events = _read(cohort, ids, wanted, lag_hours=lag_hours, memory_limit=memory_limit)
     read: dict[tuple[str, bool, float], Floats] = {}
 
     def value(name: str, part: ScorePart) -> Floats:
@@ -112,6 +112,35 @@ def read_score_values(
     return ScoreValues(study_ids=tuple(ids), parts=parts, values=values)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Latest:
+    """Latest events of the codes that mean a wanted concept, and the studies that have any event of any code."""
+
+    meanings: tuple[CodeMeaning, ...]
+    table: pd.DataFrame
+    with_record: NDArray[np.intp]
+
+
+def _read_for(name: str) -> tuple[str, ...]:
+    return DERIVED[name][0] if name in DERIVED else (name,)
+
+
+def _read(cohort: Cohort, ids: list[str], wanted: set[str], *, lag_hours: float, memory_limit: str) -> _Latest:
+    def chosen(part: LatestPart) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+        codes = [place for place, known in enumerate(part.meanings) if wanted & set(known.concepts)]
+        return part.table[part.table["code"].isin(codes)], np.unique(part.table["study"].to_numpy(dtype=np.intp))
+
+    events = read_events_before(
+        cohort, ids, chosen, options=FeatureOptions(lag_hours=lag_hours), memory_limit=memory_limit
+    )
+    told = events.told["study"].to_numpy(dtype=np.intp)
+    return _Latest(
+        meanings=events.meanings,
+        table=pd.concat([table for table, _ in events.parts], ignore_index=True),
+        with_record=np.unique(np.concatenate([told, *(studies for _, studies in events.parts)])),
+    )
+
+
 def _hours(part: ScorePart, lookback_hours: float | None) -> float:
     """What is too old for this part, -1 for nothing; a comorbidity counts however old it is."""
     is_acute = not part.is_state or not np.isnan(part.lookback_hours)
@@ -126,9 +155,7 @@ def _oldest(times: NDArray[np.datetime64], hours: float) -> NDArray[np.datetime6
     return times - np.timedelta64(round(hours * 3_600_000_000), "us")
 
 
-def _measured(
-    events: EventsBefore, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]
-) -> Floats:
+def _measured(events: _Latest, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]) -> Floats:
     """The latest plausible value, where it is not older than `oldest`."""
     codes = [
         place
@@ -137,7 +164,7 @@ def _measured(
         and known.kind in ("vital", "lab")
         and conversion(name, known.unit, concepts()[name].unit) is not None
     ]
-    latest = events.latest[events.latest["code"].isin(codes) & events.latest["value"].notna()]
+    latest = events.table[events.table["code"].isin(codes) & events.table["value"].notna()]
     rows = latest["study"].to_numpy(dtype=np.intp)
     when, value = latest["value_time"].to_numpy(), latest["value"].to_numpy(dtype=np.float64)
     recent = np.flatnonzero(when >= oldest[rows])
@@ -148,21 +175,18 @@ def _measured(
     return found
 
 
-def _state(
-    events: EventsBefore, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]
-) -> Floats:
+def _state(events: _Latest, name: str, times: NDArray[np.datetime64], oldest: NDArray[np.datetime64]) -> Floats:
     """1 where a code tells of it (a code with a number: where its latest is not 0), 0 where none does.
 
     NaN where the study has no event at all.
     """
     codes = [place for place, known in enumerate(events.meanings) if name in known.concepts]
-    latest = events.latest
+    latest = events.table
     rows = latest["study"].to_numpy(dtype=np.intp)
     told = latest["code"].isin(codes).to_numpy() & ~(latest["value"] == 0).to_numpy()
     told &= latest["seen"].to_numpy() >= oldest[rows]
     found = np.full(len(times), np.nan)
-    found[rows] = 0.0
-    found[events.told["study"].to_numpy(dtype=np.intp)] = 0.0
+    found[events.with_record] = 0.0
     found[rows[told]] = 1.0
     return found
 
