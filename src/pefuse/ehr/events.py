@@ -76,8 +76,8 @@ class EventsBefore(Generic[Made]):
 
     `parts`: what was made of the latest events, some studies at a time. `told`: every event of a demographic,
     arrival or visit code: study, code, time (NaT = timeless), number, text. `course`, where it was asked for:
-    study, key (of a measurement), count, slope (a day, over COURSE_DAYS; NaN = none), lowest and highest of the last
-    day (NaN = none), in the unit of the concept.
+    study, key (of a measurement), count, slope (a day, over COURSE_DAYS; NaN = none), lowest and highest of the
+    last day (NaN = none), in the unit of the concept.
     """
 
     meanings: tuple[CodeMeaning, ...]

@@ -128,7 +128,8 @@ def _read_for(name: str) -> tuple[str, ...]:
 def _read(cohort: Cohort, ids: list[str], wanted: set[str], *, lag_hours: float, memory_limit: str) -> _Latest:
     def chosen(part: LatestPart) -> tuple[pd.DataFrame, NDArray[np.intp]]:
         codes = [place for place, known in enumerate(part.meanings) if wanted & set(known.concepts)]
-        return part.table[part.table["code"].isin(codes)], np.unique(part.table["study"].to_numpy(dtype=np.intp))
+        studies = np.asarray(pd.unique(part.table["study"]), dtype=np.intp)
+        return part.table[part.table["code"].isin(codes)], studies
 
     events = read_events_before(
         cohort, ids, chosen, options=FeatureOptions(lag_hours=lag_hours), memory_limit=memory_limit
