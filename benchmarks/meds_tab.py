@@ -8,7 +8,7 @@ time, and the index times as labels. Asked of it is what is nearest to ours: the
 value of each measurement over the whole past, sex and age. It has no latest value, no visits and no units, and
 fits nothing. Of its two documented ways `every-event` makes a row for each moment of the record and then takes the
 labels' rows; `labels` makes those alone. Prints Markdown; "filled" is of the cells that should be filled: meds-tab
-0.2.0 loses almost all (its issue 168), and is faster for it.
+0.2.0 loses almost all (values by its issue 168, counts of moments with one event besides), and is faster for it.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
             name,
             f"{more}{figures.seconds:,.1f}",
             f"{more}{figures.seconds / ours.seconds:,.1f}",
-            f"{more}{figures.cpu_s:,.1f}",
+            "" if more else f"{figures.cpu_s:,.1f}",  # of workers that were killed nobody tells
             f"{more}{figures.peak_gib:.2f}",
             f"{more}{figures.peak_gib / ours.peak_gib:.2f}",
             "" if figures.columns is None else f"{figures.columns:,}",

@@ -261,7 +261,8 @@ def _units(overview: RecordOverview) -> Iterator[RecordFinding]:
                 f"in {unit}: {'Fahrenheit?' if heat else 'another unit?'}"
             )
             yield RecordFinding(level="warning", topic="units", text=text, count=outside)
-    names = {row["code"]: row["name"] for row in overview.codes.to_dict("records") if row["concept"]}
+    measured = overview.codes[(overview.codes["concept"] != "") & overview.codes["kind"].isin(["vital", "lab"])]
+    names = dict(zip(measured["code"], measured["name"], strict=True))
     for table, what in ((overview.years, "year"), (overview.sites, "site")):
         enough = table[
             (table["patients"] >= FEWEST_PATIENTS) & table["code"].isin(list(names)) & (table["median"] > 0)

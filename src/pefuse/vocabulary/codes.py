@@ -14,6 +14,7 @@ from functools import cache
 import pandas as pd
 
 from pefuse.vocabulary.concepts import concepts
+from pefuse.vocabulary.drugs import drug_concepts
 from pefuse.vocabulary.icd import icd_concepts, parse_icd
 from pefuse.vocabulary.snomed import snomed_concepts
 from pefuse.vocabulary.tables import read_table
@@ -109,7 +110,10 @@ def _medication(code: str, row: CodeRow) -> CodeMeaning:
     system = _system(code)[0]
     plain = drug.lower() if system in ("MEDICATION", "DRUG") else f"{system}//{drug}"
     key = f"{setting}//{plain}" if setting else plain
-    return CodeMeaning(code=code, key=key, kind="medication", name=name, tail=setting)
+    named = tuple(name for name in re.split(r"[;| ]+", row.concept) if name in concepts())
+    told = drug_concepts(system, drug, row.description, setting)
+    meant = tuple(dict.fromkeys([*named, *told]))
+    return CodeMeaning(code=code, key=key, kind="medication", concepts=meant, name=name, tail=setting)
 
 
 def _diagnosis(code: str, row: CodeRow) -> CodeMeaning:
