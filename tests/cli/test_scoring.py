@@ -71,3 +71,20 @@ def test_what_cannot_be_is_told_in_one_line(cohort: Path, capsys, options: list[
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+def test_a_file_of_another_kind_is_not_overwritten(cohort: Path, tmp_path: Path, capsys) -> None:
+    before = (cohort / "events.csv").read_bytes()
+    for place in (cohort / "events.csv", cohort / "studies.csv", cohort):
+        assert run(["score", str(cohort), "--out", str(place)]) == 1
+        assert "name a" in capsys.readouterr().err
+    assert (cohort / "events.csv").read_bytes() == before
+    for _ in range(2):  # its own may be made again
+        assert run(["score", str(cohort), "--out", str(tmp_path / "scores.csv")]) == 0
+
+
+def test_a_lag_is_a_length_of_time(cohort: Path, capsys) -> None:
+    assert run(["score", str(cohort), "--scores", "SPESI", "--lag", "6h"]) == 0
+    assert "2 without pulse" in capsys.readouterr().out
+    assert run(["score", str(cohort), "--lag", "soon"]) == 1
+    assert "--lag is 'soon'" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, rankdata
 
 from pefuse.ehr import RawRecord, RecordOverview, extract, record_overview
-from pefuse.types import Cohort
+from pefuse.types import DEATH, Cohort
 from pefuse.vocabulary import concepts
 
 __all__ = ["LEVELS", "Level", "RecordAudit", "RecordFinding", "audit_record"]
@@ -114,7 +114,7 @@ def _labels(cohort: Cohort) -> Iterator[RecordFinding]:
         return
     share = float(known.mean())
     low, high = PREVALENCE
-    if not low <= share <= high:
+    if cohort.outcome == DEATH and not low <= share <= high:
         text = (
             f"{share:.1%} of the patients die within {cohort.horizon_days} days; {low:.1%} to {high:.0%} is usual."
         )
@@ -166,6 +166,10 @@ def _auc(values: NDArray[np.float64], died: NDArray[np.bool_]) -> float:
     return max(area, 1 - area)
 
 
+def _outcome(cohort: Cohort) -> str:
+    return cohort.outcome[:1].upper() + cohort.outcome[1:]
+
+
 def _is_test(studies: pd.DataFrame) -> NDArray[np.bool_]:
     """The test set as it will be: as given, else the latest year."""
     given = (studies["split"] != "").any()
@@ -187,7 +191,7 @@ def _prevalence(cohort: Cohort) -> Iterator[RecordFinding]:
         shares = (table[1.0] / table.sum(axis=1)).sort_values()
         low, high = (f"{shares[at]:.1%} of {table.sum(axis=1)[at]} in {at}" for at in shares.index[[0, -1]])
         warned = " A model may learn the scanner in place of the patient." if what == "sites" else ""
-        text = f"Death differs between {what}: {low}, {high}.{warned}"
+        text = f"{_outcome(cohort)} differs between {what}: {low}, {high}.{warned}"
         yield RecordFinding(level="warning", topic="labels", text=text, count=int(table.to_numpy().sum()))
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "RunFolder",
     "Seed",
     "Settings",
+    "lag_hours",
     "lag_setting",
 ]
 
@@ -89,9 +90,18 @@ def lag_setting(lag: str | None) -> list[str]:
     Raises:
         UsageError: it is no length of time.
     """
+    return [] if lag is None else [f"features.lag_hours={lag_hours(lag):g}"]
+
+
+def lag_hours(lag: str | None) -> float:
+    """Hours of `--lag 24h` or `2d`; 0 of none.
+
+    Raises:
+        UsageError: it is no length of time.
+    """
     if lag is None:
-        return []
+        return 0.0
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hd])", lag.strip().lower())
     if found is None:
         raise UsageError(f"--lag is '{lag}': it must be hours or days, such as 24h or 2d.")
-    return [f"features.lag_hours={float(found[1]) * (24 if found[2] == 'd' else 1):g}"]
+    return float(found[1]) * (24 if found[2] == "d" else 1)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from pefuse.cli.options import CohortFolder, Debug, Json
+from pefuse.cli.options import CohortFolder, Debug, Json, Lag, lag_hours
 from pefuse.cli.output import RESEARCH_USE_ONLY, print_json, print_lines, print_table, table_rows
 from pefuse.errors import UsageError
 
@@ -23,9 +23,7 @@ def score(
     missing: Annotated[str, typer.Option(help="What a missing part counts: normal (0) or refuse (no score).")] = (
         "normal"
     ),
-    lag: Annotated[
-        float, typer.Option(metavar="HOURS", help="Use only what was known so long before.", min=0)
-    ] = 0,
+    lag: Lag = None,
     out: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write all studies' points, part by part.")
     ] = None,
@@ -39,11 +37,15 @@ def score(
 
     if missing == "impute":
         raise UsageError("Imputed parts need training studies: `pefuse compare --set score_missing=impute`.")
-    names = [name.strip() for name in scores.split(",") if name.strip()]
+    if missing not in ("normal", "refuse"):
+        raise UsageError(f"--missing is '{missing}': it must be normal or refuse.")
+    names = [name.strip().lower() for name in scores.split(",") if name.strip()]
     if not names:
         raise UsageError("--scores names no score.")
     loaded = load_cohort(cohort)
-    values = read_score_values(loaded, [study] if study else None, scores=names, lag_hours=lag)
+    if out is not None:
+        _check_out(out)
+    values = read_score_values(loaded, [study] if study else None, scores=names, lag_hours=lag_hours(lag))
     table = count_scores(values, names, missing=cast(MissingParts, missing))
     if out is not None:
         write_text(out, table.reset_index().to_csv(index=False))
@@ -60,6 +62,18 @@ def score(
         for part, count in row["missing_parts"].items():
             print_lines(f"  {count} without {part}")
     print_lines(*([f"Points of each part: {out}"] if out else []), RESEARCH_USE_ONLY)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder, and any file that is no earlier table of scores: it may be the cohort's own."""
+    if out.is_dir():
+        raise UsageError("--out is a folder: name a file, such as scores.csv.")
+    if not out.exists():
+        return
+    with out.open("rb") as file:
+        head = file.readline(4096)
+    if not (head.startswith(b"study_id,") and b"_points," in head):
+        raise UsageError("The file after --out is there and is no table of scores: name another one.")
 
 
 def _summary(table: Any, name: str) -> dict[str, Any]:

@@ -55,9 +55,9 @@ def _found(part: ScorePart, name: str, value: float) -> str:
     label = known.label if known else name.replace("_", " ")
     if np.isnan(value):
         return f"{label}: missing"
-    if part.is_state or part.unit == "":
+    if part.is_state:
         return f"{label}: {'yes' if value else 'no'}"
-    return f"{label}: {value:.4g} {part.unit}"
+    return f"{label}: {value:.4g} {part.unit}".rstrip()
 
 
 def _rule(part: ScorePart) -> str:

@@ -47,6 +47,7 @@ from pefuse.report.wording import (
     question,
     without_paths,
 )
+from pefuse.types import DEATH
 
 __all__ = ["Figures", "draw_figures", "render_page"]
 
@@ -126,7 +127,7 @@ def render_page(run: RunFolder, results: Results, figures: Figures) -> str:
         question=question(run.outcome, run.horizon_days),
         results=results,
         figures=figures,
-        paper=published_table1()["auc"].to_dict(),
+        paper=published_table1()["auc"].to_dict() if run.outcome == DEATH else {},
         rate_names=RATE_NAMES,
         models=[model for model in results.of_table(1) if model.family != "ideal"],
         subgroups=results.subgroups,

@@ -12,7 +12,7 @@ import yaml
 
 from pefuse.cohort import load_cohort
 from pefuse.cohort.importers import guess_mapping, import_csv
-from pefuse.ehr import extract
+from pefuse.ehr import clinical_scores, extract
 from pefuse.errors import CohortError, RecordError, UsageError
 
 GERMAN = (
@@ -91,7 +91,7 @@ def test_an_order_of_dates_that_is_not_certain_is_asked(
 
 
 def test_units_that_no_name_tells_are_asked(tmp_path: Path) -> None:
-    table = write(tmp_path, "patient_id,index_time,lactate\n1,2019-03-25,2.5\n")
+    table = write(tmp_path, "patient_id,index_time,age,died,lactate\n1,2019-03-25,60,0,2.5\n")
     guess_mapping(table, tmp_path / "m.yaml")
     with pytest.raises(UsageError, match="asks for the unit of 'lactate'"):
         import_csv(tmp_path / "m.yaml", tmp_path / "out")
@@ -231,8 +231,8 @@ def test_a_row_with_other_cells_is_told_by_its_number(tmp_path: Path) -> None:
 def test_columns_that_must_be_there_are_asked_where_no_name_tells_them(tmp_path: Path) -> None:
     table = write(tmp_path, "who,when,lactate (mmol/L)\n1,2019-03-25,2.5\n")
     guessed: Any = guess_mapping(table, tmp_path / "m.yaml")
-    assert guessed["studies"]["columns"] == {"patient_id": "ask", "index_time": "ask"}
-    assert [feature["column"] for feature in guessed["features"]] == ["who", "when", "lactate (mmol/L)"]
+    assert guessed["studies"]["columns"] == dict.fromkeys(("patient_id", "index_time", "age_years", "died"), "ask")
+    assert [feature["column"] for feature in guessed["features"]] == ["who", "lactate (mmol/L)"]
     with pytest.raises(UsageError, match="asks which column is patient_id"):
         import_csv(tmp_path / "m.yaml", tmp_path / "out")
 
@@ -276,3 +276,89 @@ def test_a_local_system_is_taken_with_a_table_of_its_codes(tmp_path: Path) -> No
     events = [{"file": "labs.csv", "system": "OURLAB", "columns": columns}]
     import_csv(mapping_of(tmp_path, events=events, features=[], codes="codes.csv"), tmp_path / "out")
     assert extract(load_cohort(tmp_path / "out")).frame()["lactate (mmol/L)"].tolist()[0] == 3.0
+
+
+UGLY = (
+    "Fall;Pat-ID;Name;Geb.-Datum;CT Datum;Geschlecht;Verstorben (30d);Puls;RR syst.;Tumor;Bemerkung\n"
+    + "".join(
+        f"F{i};P{i};Müller{i}, Jörg;28.0{i}.1950;2{i}.04.2019 10:0{i};w;nein;{80 + i};1{i}0;"
+        f"{'ja' if i % 2 else 'nein'};Text Nummer {i}\n"
+        for i in range(1, 8)
+    )
+)
+
+
+def test_who_it_is_when_it_was_and_the_outcome_are_no_features(tmp_path: Path) -> None:
+    guessed: Any = guess_mapping(write(tmp_path, UGLY, encoding="cp1252"), tmp_path / "m.yaml")
+    assert guessed["studies"]["columns"]["birth_date"] == "Geb.-Datum"
+    assert guessed["studies"]["columns"]["died"] == "Verstorben (30d)"
+    assert [feature["column"] for feature in guessed["features"]] == ["Puls", "RR syst.", "Tumor"]
+    assert [feature.get("concept") for feature in guessed["features"]] == ["heart_rate", "systolic_bp", "cancer"]
+    text = (tmp_path / "m.yaml").read_text()
+    assert "#   Name\n#   Bemerkung\n" in text
+    assert "Müller" not in text
+
+
+def test_a_title_above_the_header_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="first line is no header: 3 of its cells are empty"):
+        guess_mapping(write(tmp_path, "Export aus KIS;;;\na;b;c;d\n1;2;3;4\n"), tmp_path / "m.yaml")
+
+
+@pytest.mark.parametrize("with_events", [False, True])
+def test_a_comorbidity_in_words_is_there_or_not(tmp_path: Path, with_events: bool) -> None:
+    """N is no cancer, though a text stands in the cell."""
+    head = "patient_id,index_time,age_years,sex,died,cancer\n"
+    write(tmp_path, f"{head}7,2019-03-05T14:30,60,F,0,N\n8,2019-03-05T14:30,60,F,1,Ja\n")
+    write(tmp_path, "who,when,what\n7,2019-03-01,2524-7\n8,2019-03-01,2524-7\n", name="e.csv")
+    event = {"file": "e.csv", "system": "LOINC", "columns": {"patient_id": "who", "time": "when", "code": "what"}}
+    changes: dict[str, Any] = {"features": [{"column": "cancer", "concept": "cancer"}]}
+    import_csv(mapping_of(tmp_path, **changes, **({"events": [event]} if with_events else {})), tmp_path / "out")
+    scores = clinical_scores(load_cohort(tmp_path / "out"))
+    assert scores["pesi_part_cancer"].tolist() == [0.0, 30.0]
+
+
+def test_a_comorbidity_in_other_words_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "patient_id,index_time,age_years,sex,died,cancer\n7,2019-03-05T14:30,60,F,0,maybe\n")
+    with pytest.raises(UsageError, match="'cancer': 1 cells say neither yes nor no"):
+        import_csv(mapping_of(tmp_path, features=[{"column": "cancer", "concept": "cancer"}]), tmp_path / "out")
+
+
+def test_cells_that_are_no_number_leave_the_column_one_of_numbers(tmp_path: Path) -> None:
+    head = "patient_id,index_time,age_years,sex,died,troponin,ward\n"
+    rows = [
+        f"{i},2019-03-05T14:30,60,F,0,{value},{ward}\n"
+        for i, (value, ward) in enumerate((("14", "A"), ("<3", "B"), ("22", "A"), ("hemolysed", "A")))
+    ]
+    write(tmp_path, head + "".join(rows))
+    features = [{"column": "troponin", "concept": "troponin_t", "unit": "ng/L"}, {"column": "ward"}]
+    report = import_csv(mapping_of(tmp_path, features=features), tmp_path / "out")
+    assert report.notes == {"troponin: left blank, cells that are no number": 2}
+    frame = extract(load_cohort(tmp_path / "out")).frame()
+    np.testing.assert_array_equal(frame["troponin (ng/L)"], [14.0, np.nan, 22.0, np.nan])
+    assert frame["ward"].tolist() == ["A", "B", "A", "A"]
+
+
+def test_points_in_a_file_said_to_have_commas_are_no_thousands(tmp_path: Path) -> None:
+    """99.7 is not 997; 1.234,5 is a number."""
+    head = "patient_id;index_time;age_years;sex;died;x\n"
+    rows = [f"{i};2019-03-05T14:30;60;F;0;{value}\n" for i, value in enumerate(("99.7", "1.234,5", "2,5", "7"))]
+    write(tmp_path, head + "".join(rows))
+    form = {"separator": ";", "decimal": ","}
+    report = import_csv(mapping_of(tmp_path, form=form, features=[{"column": "x"}]), tmp_path / "out")
+    frame = extract(load_cohort(tmp_path / "out")).frame()
+    np.testing.assert_array_equal(frame["x"], [np.nan, 1234.5, 2.5, 7.0])
+    assert report.notes == {"x: left blank, cells that are no number": 1}
+
+
+def test_the_outcome_is_not_a_feature_too(tmp_path: Path) -> None:
+    write(tmp_path, ENGLISH)
+    with pytest.raises(UsageError, match="'died' among the features and as died"):
+        import_csv(mapping_of(tmp_path, features=[{"column": "died"}]), tmp_path / "out")
+
+
+def test_a_column_with_points_in_a_file_said_to_have_commas_refuses_it(tmp_path: Path) -> None:
+    head = "patient_id;index_time;age_years;sex;died;x\n"
+    write(tmp_path, head + "".join(f"{i};2019-03-05T14:30;60;F;0;{i}.7\n" for i in range(4)))
+    mapping = mapping_of(tmp_path, form={"separator": ";", "decimal": ","}, features=[{"column": "x"}])
+    with pytest.raises(RecordError, match=r"'x': 4 of 4 cells are numbers with a point, and form.decimal"):
+        import_csv(mapping, tmp_path / "out")

@@ -386,3 +386,30 @@ def test_a_file_that_cannot_be_read_is_told_by_its_place_not_its_name(tmp_path: 
     with pytest.raises(RecordError, match="File 1 of 2 of the source") as error:
         import_fhir(source, tmp_path / "out")
     assert "Miller" not in str(error.value)
+
+
+def test_a_death_without_a_time_is_no_survival(tmp_path: Path) -> None:
+    source = write_ndjson(
+        tmp_path / "fhir",
+        patient("a", deceasedBoolean=True),
+        patient("b", deceasedBoolean=False),
+        ct("a", "2020-03-05T14:30:00Z", **R4),
+        ct("b", "2020-03-05T14:30:00Z", **R5),
+        pulse("a", "2020-03-05T14:29:00", 88.0),
+        pulse("b", "2020-03-05T14:29:00", 88.0),
+    )
+    report = import_fhir(source, tmp_path / "out", followed_days=365)
+    np.testing.assert_array_equal(load_cohort(tmp_path / "out").studies["label"], [np.nan, 0.0])
+    assert report.notes["patients who died at a time that is not told: no outcome"] == 1
+
+
+def test_a_ct_told_twice_is_one_study_and_unknown_systems_are_counted(tmp_path: Path) -> None:
+    own = {**pulse("a", "2020-03-05T14:00:00", 3.0), "code": coded("X1", "http://hospital.example/codes")}
+    scan = ct("a", "2020-03-05T14:30:00Z", **R4)
+    source = write_ndjson(
+        tmp_path / "fhir", patient("a"), scan, scan, own, pulse("a", "2020-03-05T14:29:00", 88.0)
+    )
+    report = import_fhir(source, tmp_path / "out")
+    assert report.studies == 1
+    assert report.notes["CT studies told twice"] == 1
+    assert report.notes["codes of systems that are not known"] == 1

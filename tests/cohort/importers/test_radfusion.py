@@ -204,3 +204,48 @@ def test_a_release_that_is_not_whole_is_refused(tmp_path: Path, damage: object, 
     with pytest.raises(RecordError, match=message):
         import_radfusion(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "tells"),
+    [
+        ("Pulmonary embolism and infarction", True),
+        ("OTHER VENOUS EMBOLISM AND THROMBOSIS", True),
+        ("Phlebitis and thrombophlebitis", True),
+        ("415.1", True),
+        ("ICD9_415", True),
+        ("I26-I28:presence", True),
+        ("415-417", True),
+        ("451-459", True),
+        ("I80-I89", True),
+        ("DVT", True),
+        ("PE", True),
+        ("DISEASES OF ARTERIES, ARTERIOLES, AND CAPILLARIES:presence", False),
+        ("ISCHEMIC HEART DISEASE:frequency", False),
+        ("NEOPLASMS", False),
+        ("Personal history of penicillin allergy", False),
+        ("410-414", False),
+    ],
+)
+def test_whatever_names_embolism_tells_the_label(tmp_path: Path, name: str, tells: bool) -> None:
+    folder = write_release(tmp_path / "radfusion")
+    codes = pd.read_csv(folder / "ICD.csv", index_col=0).assign(**{name: 1})
+    codes.to_csv(folder / "ICD.csv")
+    report = import_radfusion(folder, tmp_path / "out")
+    assert report.notes["columns left out: they hold the codes of embolism and thrombosis"] == 2 + tells
+
+
+def test_words_among_numbers_are_blank_and_counted(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "radfusion")
+    labs = pd.read_csv(folder / "LABS.csv", index_col=0).astype(str)
+    labs.loc[0, "TROPONIN I:Value"] = ">500"
+    labs.to_csv(folder / "LABS.csv")
+    people = (
+        pd.read_csv(folder / "Demographics.csv", index_col=0).drop(columns="Male").assign(GENDER=list("MFMFMF"))
+    )
+    people.to_csv(folder / "Demographics.csv")
+    report = import_radfusion(folder, tmp_path / "out")
+    assert report.notes["lab: TROPONIN I: left blank, cells that are no number"] == 1
+    cohort = load_cohort(tmp_path / "out")
+    assert list(cohort.studies["sex"]) == ["M", "F", "M", "F", "F"]
+    assert extract(cohort).frame()["lab: TROPONIN I"].dtype == float

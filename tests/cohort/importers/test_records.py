@@ -325,3 +325,36 @@ def test_a_birth_that_can_be_of_nobody_is_left_blank_and_counted(tmp_path: Path,
     ages = load_cohort(tmp_path / "out").studies["age_years"]
     assert np.isnan(ages.iloc[0])
     assert ages.iloc[1] == pytest.approx(48.68, abs=0.01)
+
+
+def test_births_of_records_that_were_moved_to_the_future_are_kept(tmp_path: Path) -> None:
+    source = write_omop(tmp_path / "omop", FACTS)
+    people = pd.read_csv(source / "person.csv", dtype=str)
+    people.assign(year_of_birth="2120").to_csv(source / "person.csv", index=False)
+    studies = write_studies(tmp_path / "list.csv", [(A, "2180-03-05T12:00:00")])
+    report = import_omop(source, tmp_path / "out", studies=studies)
+    assert "births that can be of nobody alive, left blank" not in report.notes
+    assert load_cohort(tmp_path / "out").studies["age_years"].iloc[0] == pytest.approx(60.08, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", IMPORTERS)
+def test_one_event_in_the_future_makes_no_survivor(kind: str, tmp_path: Path) -> None:
+    """Its date is a slip; without it nobody was followed for 30 days."""
+    slip = Fact(A, "2102-03-01T08:00:00", "pulse", 70.0)
+    cohort, report = imported(kind, tmp_path, [*FACTS, slip])
+    assert np.isnan(cohort.studies["label"].iloc[0])
+    assert report.events.left_out["a time in the future"] >= 1
+
+
+@pytest.mark.parametrize("damage", ["schema", "cut", "empty"])
+def test_one_bad_file_of_many_is_told_by_its_place(tmp_path: Path, damage: str) -> None:
+    source = write_meds(tmp_path / "meds", FACTS)
+    victim = source / "data" / "train" / "0.parquet"
+    if damage == "schema":
+        pd.DataFrame({"a": [1]}).to_parquet(victim)
+    else:
+        victim.write_bytes(victim.read_bytes()[:100] if damage == "cut" else b"")
+    studies = write_studies(tmp_path / "list.csv", [(A, INDEX), (B, INDEX)])
+    with pytest.raises(RecordError, match="File 2 of 2 of the dataset"):
+        import_meds(source, tmp_path / "out", studies=studies)
+    assert not (tmp_path / "out").exists()

@@ -47,7 +47,16 @@ _WORDS: dict[str, tuple[str, ...]] = {  # of a cohort's column, in English and G
         "ct_datum",
     ),
     "ct": ("ct", "ct_path", "scan", "scan_path", "dicom_folder"),
-    "birth_date": ("birth_date", "dob", "date_of_birth", "birthdate", "geburtsdatum"),
+    "birth_date": (
+        "geb_datum",
+        "geb",
+        "geb_dat",
+        "birth_date",
+        "dob",
+        "date_of_birth",
+        "birthdate",
+        "geburtsdatum",
+    ),
     "age_years": ("age_years", "age", "alter", "age_at_scan"),
     "sex": ("sex", "gender", "geschlecht"),
     "died": ("died", "death_30d", "mortality_30d", "dead", "verstorben", "mortality", "death"),
@@ -57,6 +66,37 @@ _WORDS: dict[str, tuple[str, ...]] = {  # of a cohort's column, in English and G
     "site": ("site", "hospital", "center", "centre", "scanner"),
 }
 _NEEDED = ("patient_id", "index_time")
+_NO_FEATURES = {  # words of columns that tell who it is, or the outcome
+    *("name", "names", "surname", "lastname", "firstname", "vorname", "nachname", "adresse", "address", "phone"),
+    *("telefon", "email", "comment", "comments", "remark", "remarks", "note", "notes", "bemerkung", "bemerkungen"),
+    *("kommentar", "verstorben", "tod", "todesdatum", "gestorben", "exitus", "died", "dead", "death", "mortality"),
+    *("deceased", "outcome", "survival", "survived"),
+}
+FEWEST_WORDS, WORDS_DIFFER = 5, 0.9  # of texts: names and free text all differ
+_SYNONYMS = {
+    "puls": "heart_rate",
+    "herzfrequenz": "heart_rate",
+    "hr": "heart_rate",
+    "pulse": "heart_rate",
+    "rr_syst": "systolic_bp",
+    "sbp": "systolic_bp",
+    "rr_diast": "diastolic_bp",
+    "dbp": "diastolic_bp",
+    "af": "respiratory_rate",
+    "atemfrequenz": "respiratory_rate",
+    "resp_rate": "respiratory_rate",
+    "temp": "temperature",
+    "temperatur": "temperature",
+    "sauerstoffsaettigung": "spo2",
+    "krea": "creatinine",
+    "kreatinin": "creatinine",
+    "laktat": "lactate",
+    "chf": "heart_failure",
+    "herzinsuffizienz": "heart_failure",
+    "copd": "chronic_lung_disease",
+    "tumor": "cancer",
+    "malignom": "cancer",
+}
 _SEXES = {"f": "F", "w": "F", "weiblich": "F", "female": "F", "m": "M", "männlich": "M", "male": "M"}
 _YES = {
     "yes": "1",
@@ -88,11 +128,18 @@ def guess_mapping(table: Path, mapping: Path) -> dict[str, object]:
     if mapping.exists():
         raise UsageError("The file for the mapping is there already: name a new one, or remove it first.")
     encoding, separator, rows = _read(table)
+    unnamed = sum(not cell.strip() for cell in rows[0])
+    if unnamed > 1:
+        raise RecordError(
+            f"The table's first line is no header: {unnamed} of its cells are empty. Remove the line."
+        )
     if len(rows) == 1:
         raise RecordError("The table has a header and no rows: it needs one row a study.")
     header, cells = rows[0], list(zip(*rows[1:], strict=False))
     by_column = {name: [cell.strip() for cell in column] for name, column in zip(header, cells, strict=False)}
     columns = _known_columns(header)
+    rest = [name for name in header if name not in columns.values()]
+    features = [name for name in rest if not _tells_who_or_when(name, by_column[name])]
     content: dict[str, object] = {
         "form": {
             "encoding": "utf-8" if encoding == "utf-8-sig" else encoding,
@@ -101,9 +148,13 @@ def guess_mapping(table: Path, mapping: Path) -> dict[str, object]:
             "dates": _date_order(by_column.values()),
         },
         "studies": {"file": table.name, "columns": columns, "values": _values(columns, by_column)},
-        "features": [_feature(name) for name in header if name not in columns.values()],
+        "features": [_feature(name) for name in header if name in features],
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    left = [name for name in rest if name not in features]
+    if left:
+        text += "# No features, since they look like names, dates, free text or the outcome:\n"
+        text += "".join(f"#   {name}\n" for name in left)
     write_text(mapping, _HEAD.format(ask=ASK) + text)
     return content
 
@@ -135,7 +186,7 @@ def _read(table: Path) -> tuple[str, str, list[list[str]]]:
 
 def _known_columns(header: Sequence[str]) -> dict[str, str]:
     """The cohort's columns, each with the first of the table's that is named like it."""
-    plain = {_plain(name): name for name in reversed(header)}
+    plain = {_plain(re.sub(r"[(\[].*", "", name)): name for name in reversed(header)}
     found: dict[str, str] = {}
     for column, words in _WORDS.items():
         name = next((plain[word] for word in words if word in plain), None)
@@ -143,6 +194,10 @@ def _known_columns(header: Sequence[str]) -> dict[str, str]:
             found[column] = name
         elif column in _NEEDED:
             found[column] = ASK
+    if not {"birth_date", "age_years"} & set(found):
+        found["age_years"] = ASK
+    if "died" not in found and not {"death_time", "last_follow_up"} <= set(found):
+        found["died"] = ASK
     return found
 
 
@@ -189,10 +244,21 @@ def _feature(name: str) -> dict[str, str]:
     bare = name[: stated.start()] if stated else name
     by_label = {_plain(each.label): key for key, each in concepts().items()}
     near = get_close_matches(_plain(bare), [*concepts(), *by_label], n=1, cutoff=0.85)
-    concept = by_label.get(near[0], near[0]) if near else ""
+    concept = _SYNONYMS.get(_plain(bare)) or (by_label.get(near[0], near[0]) if near else "")
     unit = stated[1].strip() if stated else ASK if concept and concepts()[concept].unit else ""
     told = {"column": name, "concept": concept, "unit": unit, "name": bare.strip()}
     return {key: value for key, value in told.items() if value or key == "column"}
+
+
+def _tells_who_or_when(name: str, cells: list[str]) -> bool:
+    """Whether a column looks like a name, a date, free text or the outcome: nothing to learn from."""
+    if set(_plain(name).split("_")) & _NO_FEATURES:
+        return True
+    words = [cell for cell in cells if cell and not _POINT_NUMBER.match(cell) and not _COMMA_NUMBER.match(cell)]
+    dates = sum(bool(_DATE.match(cell)) for cell in words)
+    if dates > len([cell for cell in cells if cell]) / 2:
+        return True
+    return len(words) >= FEWEST_WORDS and len(set(words)) >= WORDS_DIFFER * len(words)
 
 
 def _plain(text: str) -> str:

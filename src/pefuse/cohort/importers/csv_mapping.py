@@ -103,8 +103,19 @@ def load_mapping(path: Path) -> CsvMapping:
             raise UsageError(f"The mapping asks for form.{name}: {_QUESTIONS[name]}")
     for column, theirs in mapping.studies.columns.items():
         if theirs == ASK:
-            raise UsageError(f"The mapping asks which column is {column}: write its name in studies.columns.")
+            other = {"age_years": " (or birth_date)", "died": " (or death_time and last_follow_up)"}.get(
+                column, ""
+            )
+            raise UsageError(
+                f"The mapping asks which column is {column}{other}: write its name in studies.columns."
+            )
+    taken = {theirs: column for column, theirs in mapping.studies.columns.items()}
     for feature in mapping.features:
+        if feature.column in taken:
+            raise UsageError(
+                f"The mapping has '{feature.column}' among the features and as {taken[feature.column]}: "
+                "leave it out of the features."
+            )
         if feature.unit == ASK:
             raise UsageError(f"The mapping asks for the unit of '{feature.column}': write the one of the table.")
         _check_concept(feature)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from pefuse.cohort.importers.csv_cells import settled
 from pefuse.cohort.importers.csv_mapping import CsvForm, CsvMapping, EventTable, load_mapping
 from pefuse.cohort.importers.people import TIME
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
@@ -99,7 +100,7 @@ def _prepare(database: Any, *, mapping: CsvMapping, folder: Path) -> RecordSourc
     studies, numbers = _studies(database, mapping, notes)
     database.register("numbers_frame", numbers)
     database.sql("CREATE TABLE patient_numbers AS SELECT * FROM numbers_frame")
-    wide = _wide(database, mapping)
+    wide = _wide(database, mapping, notes)
     selects = []
     for place, table in enumerate(mapping.events):
         selects.append(_events(database, table, place, folder, mapping.form, notes))
@@ -198,9 +199,17 @@ def _moment(column: str, form: CsvForm) -> str:
     return f"try_strptime({cleaned}, [{listed}])"
 
 
+_OTHER_MARK = "no number: "
+_COMMA_FORM = r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]+)?(,[0-9]+)?([eE][+-]?[0-9]+)?"
+
+
 def _number(column: str, form: CsvForm) -> str:
-    cleaned = f"replace(replace(trim({column}), '.', ''), ',', '.')" if form.decimal == "," else f"trim({column})"
-    return f"try_cast({cleaned} AS DOUBLE)"
+    """SQL for the number of a cell, NULL where it is none in that form."""
+    if form.decimal == ".":
+        return f"try_cast(trim({column}) AS DOUBLE)"
+    # A point that does not part groups of three is no mark of thousands: the file has points before decimals.
+    fits = f"regexp_full_match(trim({column}), '{_COMMA_FORM}')"
+    return f"CASE WHEN {fits} THEN try_cast(replace(replace(trim({column}), '.', ''), ',', '.') AS DOUBLE) END"
 
 
 def _events(
@@ -236,6 +245,13 @@ def _events(
         )
     if strangers:
         notes[f"{table.file}: left out, of patients without a study"] = strangers
+    if "value" in named:
+        number = _number(named["value"], form)
+        words = database.sql(
+            f"SELECT count(*) FROM {name} WHERE trim({named['value']}) <> '' AND {number} IS NULL"
+        ).fetchall()[0][0]
+        if words:
+            notes[f"{table.file}: values that are no number in this form, kept as text"] = words
     value = named.get("value", "NULL::VARCHAR")
     unit = f"coalesce('//' || nullif(trim({named['unit']}), ''), '')" if "unit" in named else "''"
     # A mere date is known when its day is over (docs/records.md).
@@ -255,16 +271,27 @@ def _name(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
 
 
-def _wide(database: Any, mapping: CsvMapping) -> pd.DataFrame:
+def _wide(database: Any, mapping: CsvMapping, notes: dict[str, int | str]) -> pd.DataFrame:
     """The wide features as text, numbers with a point; one row a study, in the table's order."""
     if not mapping.features:
         return pd.DataFrame()
     columns = [_name(feature.column) for feature in mapping.features]
+    # What is a number with the other mark is marked as none, lest it be read as one later.
     chosen = ", ".join(
-        f"coalesce(CAST({_number(column, mapping.form)} AS VARCHAR), trim({column}), '') AS {column}"
+        f"coalesce(CAST({_number(column, mapping.form)} AS VARCHAR), CASE WHEN try_cast(trim({column}) AS DOUBLE) "
+        f"IS NOT NULL THEN '{_OTHER_MARK}' || trim({column}) END, trim({column}), '') AS {column}"
         for column in columns
     )
-    frame: pd.DataFrame = database.sql(f"SELECT {chosen} FROM studies_csv").df()
+    frame: pd.DataFrame = database.sql(f"SELECT {chosen} FROM studies_csv").df().astype(object)
+    for feature in mapping.features:
+        cells = frame[feature.column]
+        marked, filled = int(cells.str.startswith(_OTHER_MARK).sum()), int((cells != "").sum())
+        if marked > filled / 2:
+            raise RecordError(
+                f"The table of studies, '{feature.column}': {marked} of {filled} cells are numbers with a point, and "
+                f"form.decimal of the mapping is '{mapping.form.decimal}': correct it."
+            )
+        frame[feature.column] = settled(feature, cells, notes)
     return frame
 
 

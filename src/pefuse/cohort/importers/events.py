@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from pefuse.database import quoted
 
-__all__ = ["EventCounts", "write_events"]
+__all__ = ["EventCounts", "not_in_the_future", "write_events"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +30,41 @@ class EventCounts:
     codes: int
 
 
+def not_in_the_future(database: Any) -> str:
+    """SQL: whether `time` of the view `imported` may have been; of a record that was moved to the future all may.
+
+    A slip in one date is not to count as follow-up, nor as a survivor.
+    """
+    later = database.sql("SELECT quantile_disc(time, 0.9) > now()::TIMESTAMP FROM imported").fetchall()[0][0]
+    return "true" if later else f"time <= TIMESTAMP '{datetime.now() + timedelta(days=1):%Y-%m-%d %H:%M:%S}'"
+
+
 def write_events(database: Any, patients: Sequence[int], path: Path) -> EventCounts:
     """Write the events of `patients` from the view `imported` to a parquet file, sorted by patient and time.
 
     Numbers that stand in text become numbers, and blood pressures such as 127/48 two events each. Left out and
     counted: events without a code, with a time of 1900 or before (what systems write for "unknown"), and all but
-    one of those that are equal in everything.
+    one of those that are equal in everything; and times after today, unless the record was moved there.
 
     Raises:
         duckdb.Error: a file that the view reads is damaged or of another form.
     """
     database.register("patients_frame", pd.DataFrame({"patient_id": pd.array(list(patients), dtype="int64")}))
     database.sql("CREATE OR REPLACE TABLE patients AS SELECT DISTINCT patient_id FROM patients_frame")
-    database.sql(_KEPT)
+    possible = not_in_the_future(database)
+    database.sql(_KEPT.format(possible=possible))
     database.sql(f"COPY ({_WRITTEN}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
     read = database.sql("SELECT count(*) FROM imported").fetchall()[0][0]
-    of_patients, no_code, no_time = database.sql(_COUNTS).fetchall()[0]
+    of_patients, no_code, no_time, future = database.sql(_COUNTS.format(possible=possible)).fetchall()[0]
     whole, written, codes = database.sql(
         f"SELECT (SELECT count(*) FROM whole), count(*), count(DISTINCT code) FROM read_parquet({quoted(path)})"
     ).fetchall()[0]
-    reasons = {"no code": no_code, "a time of 1900 or before": no_time, "told twice": whole - written}
+    reasons = {
+        "no code": no_code,
+        "a time of 1900 or before": no_time,
+        "a time in the future": future,
+        "told twice": whole - written,
+    }
     return EventCounts(
         read=read,
         of_patients=of_patients,
@@ -66,8 +82,9 @@ FROM imported SEMI JOIN patients ON subject_id = patient_id;
 CREATE OR REPLACE TEMP VIEW whole AS
 WITH usable AS (
     SELECT *, try_cast(text_value AS DOUBLE) AS as_number,
-           regexp_extract(text_value, '^([0-9]{2,3}) */ *([0-9]{2,3})$', ['systolic', 'diastolic']) AS pressure
-    FROM kept WHERE coalesce(code, '') <> '' AND (time IS NULL OR time >= TIMESTAMP '1901-01-01')
+           regexp_extract(text_value, '^([0-9]{{2,3}}) */ *([0-9]{{2,3}})$', ['systolic', 'diastolic']) AS pressure
+    FROM kept
+    WHERE coalesce(code, '') <> '' AND (time IS NULL OR (time >= TIMESTAMP '1901-01-01' AND {possible}))
 )
 SELECT subject_id, time, code,
        coalesce(CASE WHEN isfinite(numeric_value) THEN numeric_value END, as_number) AS number,
@@ -88,6 +105,7 @@ FROM whole ORDER BY subject_id, time NULLS FIRST, code, numeric_value, text_valu
 
 _COUNTS = """
 SELECT count(*), count(*) FILTER (coalesce(code, '') = ''),
-       count(*) FILTER (coalesce(code, '') <> '' AND time < TIMESTAMP '1901-01-01')
+       count(*) FILTER (coalesce(code, '') <> '' AND time < TIMESTAMP '1901-01-01'),
+       count(*) FILTER (coalesce(code, '') <> '' AND time IS NOT NULL AND NOT ({possible}))
 FROM kept
 """

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 
+from pefuse.cohort.importers.events import not_in_the_future
 from pefuse.cohort.importers.fhir_imaging import ImagingStudy, imaging_study, studies_table
 from pefuse.cohort.importers.fhir_resources import Context, FhirEvent, Resource, events_of, known_time
 from pefuse.cohort.importers.people import TIME
@@ -25,6 +26,7 @@ __all__ = ["import_fhir"]
 
 CHUNK_EVENTS = 100_000
 _SUFFIXES = (".json", ".ndjson", ".jsonl", ".ndjson.gz", ".json.gz")
+_OF_PATIENT = ("gender", "birthDate", "deceasedDateTime", "deceasedBoolean")
 _SEXES = {"female": "F", "male": "M"}
 
 
@@ -95,6 +97,8 @@ def _prepare(
         database.unregister("chunk_frame")
     database.sql("CREATE VIEW imported AS SELECT * FROM fhir_events")
     people = _people(database, patients, numbers, zone, followed_days)
+    notes["patients who died at a time that is not told: no outcome"] = sum(map(_undated, patients.values()))
+    notes["codes of systems that are not known"] = sum(code.startswith("FHIR//") for code in names)
     codes = pd.DataFrame(
         [
             {"code": code, "concept": "", "kind": kind, "unit": "", "description": name}
@@ -178,7 +182,7 @@ def _first_pass(
         kind, key = resource.get("resourceType"), str(resource.get("id", ""))
         notes[f"{kind} resources" if kind else "left out: resources without a type"] += 1
         if kind == "Patient" and key:
-            patients[key] = {name: resource.get(name) for name in ("gender", "birthDate", "deceasedDateTime")}
+            patients[key] = {name: resource.get(name) for name in _OF_PATIENT}
         elif kind == "Medication":
             medications[key] = {"code": resource.get("code")}
         elif kind == "Encounter":
@@ -259,6 +263,11 @@ def _frame(rows: list[FhirEvent], numbers: dict[str, int]) -> pd.DataFrame:
     )
 
 
+def _undated(patient: Resource) -> bool:
+    """Whether a patient has died, and when is not told."""
+    return patient["deceasedBoolean"] is True and not patient["deceasedDateTime"]
+
+
 def _people(
     database: Any,
     patients: dict[str, Resource],
@@ -266,9 +275,11 @@ def _people(
     zone: ZoneInfo | None,
     followed_days: int,
 ) -> pd.DataFrame:
+    possible = not_in_the_future(database)
     last = dict(
         database.sql(f"""
-            SELECT subject_id, strftime(max(time) + INTERVAL {int(followed_days)} DAY, '{TIME}')
+            SELECT subject_id,
+                strftime(max(time) FILTER ({possible}) + INTERVAL {int(followed_days)} DAY, '{TIME}')
             FROM fhir_events GROUP BY ALL
         """).fetchall()
     )
@@ -280,7 +291,8 @@ def _people(
             "birth_date": str(patient["birthDate"] or "") if len(str(patient["birthDate"] or "")) == 10 else "",
             "sex": _SEXES.get(str(patient["gender"]), ""),
             "death_time": moment.strftime(TIME) if moment else str(died or "")[:10],
-            "last_follow_up": last.get(numbers[key], ""),
+            # Who died at a time that is not told has no outcome that could be told.
+            "last_follow_up": "" if _undated(patient) else last.get(numbers[key]) or "",
         }
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
     return frame.rename_axis("patient_id")

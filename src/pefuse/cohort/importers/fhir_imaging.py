@@ -66,7 +66,10 @@ def studies_table(
     Raises:
         RecordError: none is left.
     """
-    rows, all_found = [], list(found)
+    told = list(found)
+    all_found = list(dict.fromkeys(told))
+    notes["CT studies told twice"] = len(told) - len(all_found)
+    rows = []
     for study in all_found:
         if described and not re.search(described, study.words, re.IGNORECASE):
             notes["left out: CT studies with another description"] += 1

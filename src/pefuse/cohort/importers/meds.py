@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from pefuse.cohort.importers.events import not_in_the_future
 from pefuse.cohort.importers.people import TIME
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
 from pefuse.database import MEMORY_LIMIT, quoted
@@ -57,11 +60,19 @@ def add_meds_events(database: Any, shards: Sequence[Path]) -> None:
     Raises:
         RecordError: they lack a column of MEDS.
     """
+    for place, shard in enumerate(shards, start=1):
+        which = f"File {place} of {len(shards)} of the dataset, in the order of their names,"
+        try:
+            names = pq.read_schema(shard).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RecordError(
+                f"{which} is damaged, or not whole, and no parquet: copy or export it again."
+            ) from error
+        missing = [name for name in _COLUMNS if name not in names]
+        if missing:
+            raise RecordError(f"{which} lacks {', '.join(missing)}: MEDS has {', '.join(_COLUMNS)}.")
     source = f"read_parquet([{', '.join(map(quoted, shards))}], union_by_name = true)"
     columns = database.sql(f"SELECT * FROM {source} LIMIT 0").columns
-    missing = [name for name in _COLUMNS if name not in columns]
-    if missing:
-        raise RecordError(f"The dataset's files lack {', '.join(missing)}: MEDS has {', '.join(_COLUMNS)}.")
     text = "CAST(text_value AS VARCHAR)" if "text_value" in columns else "NULL"
     # pandas writes a missing text as the word NaN.
     database.sql(f"""
@@ -78,7 +89,7 @@ def meds_people(database: Any, followed_days: int) -> pd.DataFrame:
         SELECT subject_id AS patient_id,
                strftime(min(time) FILTER (starts_with(code, 'MEDS_BIRTH')), '%Y-%m-%d') AS birth_date,
                strftime(min(time) FILTER (starts_with(code, 'MEDS_DEATH')), '{TIME}') AS death_time,
-               strftime(max(time) FILTER (NOT starts_with(code, 'MEDS_'))
+               strftime(max(time) FILTER (NOT starts_with(code, 'MEDS_') AND {not_in_the_future(database)})
                         + INTERVAL {int(followed_days)} DAY, '{TIME}')
                    AS last_follow_up,
                max(upper(nullif(regexp_extract(code, '^(?:GENDER|SEX)//?(F|M|FEMALE|MALE)$', 1, 'i'), ''))) AS sex

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from pefuse.cohort.importers.events import not_in_the_future
 from pefuse.cohort.importers.people import TIME
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
 from pefuse.database import MEMORY_LIMIT, quoted
@@ -158,7 +159,9 @@ def _people(database: Any, followed_days: int) -> pd.DataFrame:
         ), seen AS (
             SELECT id(person_id) AS subject_id, max(moment(observation_period_end_date)) AS until
             FROM observation_period GROUP BY ALL
-        ), last AS (SELECT subject_id, max(time) AS until FROM imported GROUP BY ALL)
+        ), last AS (
+            SELECT subject_id, max(time) FILTER ({not_in_the_future(database)}) AS until FROM imported GROUP BY ALL
+        )
         SELECT subject_id AS patient_id, birth_date, sex, strftime(died.at, '{TIME}') AS death_time,
                strftime(coalesce(seen.until, last.until) + INTERVAL {int(followed_days)} DAY, '{TIME}')
                    AS last_follow_up

@@ -118,7 +118,7 @@ SELECT id(person_id) AS subject_id,
        CASE WHEN words(birth_datetime) IS NOT NULL AND moment(birth_datetime) IS NOT NULL
             THEN strftime(moment(birth_datetime), '%Y-%m-%d')
             -- Only the year: its middle, which is off by half a year at most.
-            WHEN id(year_of_birth) BETWEEN 1880 AND 2100
+            WHEN id(year_of_birth) BETWEEN 1880 AND 2300
             THEN printf('%04d-%02d-%02d', id(year_of_birth), coalesce(id(month_of_birth), 7),
                         coalesce(id(day_of_birth), 1))
             ELSE '' END AS birth_date,

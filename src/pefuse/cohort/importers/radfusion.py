@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pefuse.cohort.importers.csv_cells import numbers_or_words
 from pefuse.cohort.importers.record import RecordImport, RecordSource, import_record
 from pefuse.database import MEMORY_LIMIT
 from pefuse.errors import RecordError
@@ -25,15 +26,21 @@ __all__ = ["import_radfusion"]
 OUTCOME = "pulmonary embolism on the CT (RadFusion's label)"
 NO_SCORES = "RadFusion's vital signs look like changes, not values"
 NO_TIME = "2000-01-01T00:00"  # of every study: only a split by year would read it, and RadFusion has its own
-# Groups of ICD codes that hold those of the embolism and of thrombosis themselves.
-TELLS_THE_LABEL = ("DISEASES OF PULMONARY CIRCULATION", "DISEASES OF VEINS AND LYMPHATICS")
+# Names of ICD columns that hold the codes of embolism and of thrombosis: by words, by codes, by chapters' ranges.
+TELLS_THE_LABEL = re.compile(
+    r"embol|thromb|pulmonary circulation|pulmonary heart|of veins|\b(?:pe|dvt|vte)\b"
+    r"|\b(?:415|45[1-3]|i26|i80|i82)\b|\b(?:415|416|i26|i27)\s*-|\b(?:45[1-9]|i8\d)\s*-|-\s*(?:417|45[1-9]|i28|i8\d)\b",
+    re.IGNORECASE,
+)
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 # PENet, whose studies these are, took slices of 1.25 mm; the size of a pixel is not published: 360 mm over 512.
 ARRAYS = {"spacing_mm": [1.25, 0.7, 0.7], "first_slice": "head"}
 STORED_INTERCEPT = -1024  # of arrays that hold what the scanner stored, which is never below 0
 
+_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 _LABELS = ("labels", "vision")
 _TABLES = ("demographics", "icd", "inp_med", "out_med", "labs", "vitals")
+_NUMBERS = ("icd", "inp_med", "out_med", "labs", "vitals")
 _NEVER = ("idx", "split", "label", "pred", "pe_type")
 
 
@@ -166,6 +173,11 @@ def _ages(people: pd.DataFrame | None, count: int) -> list[str]:
 
 def _sexes(people: pd.DataFrame | None, count: int) -> list[str]:
     male = _column(people, "male")
+    words = (
+        None if people is None else next((people[c] for c in people if str(c).lower() in ("sex", "gender")), None)
+    )
+    if male is None and words is not None:
+        return [_SEXES.get(str(word).strip().lower(), "") for word in words.fillna("")]
     return [""] * count if male is None else [{1.0: "M", 0.0: "F"}.get(value, "") for value in male]
 
 
@@ -178,7 +190,8 @@ def _features(
         for column in table:
             if str(column).lower() in _NEVER:
                 continue
-            if not keep_embolism_codes and str(column).upper().startswith(TELLS_THE_LABEL):
+            told = re.sub(r"[_/]", " ", str(column))
+            if name == "icd" and not keep_embolism_codes and TELLS_THE_LABEL.search(told):
                 notes["columns left out: they hold the codes of embolism and thrombosis"] += 1
                 continue
             cells = table[column]
@@ -186,7 +199,8 @@ def _features(
                 if str(column).endswith(":Binary"):
                     continue
                 cells = _present(cells, table.get(str(column).removesuffix(":Value") + ":Binary"))
-            columns[_shown(name, str(column))] = cells.fillna("")
+            shown = _shown(name, str(column))
+            columns[shown] = numbers_or_words(shown, cells.fillna(""), notes, measured=name in _NUMBERS)
     features = pd.DataFrame(columns)
     features.insert(0, "study_id", ["R" + each for each in idx])
     codes = pd.DataFrame({"code": list(columns), "concept": "", "kind": "", "unit": "", "description": ""})
