@@ -224,17 +224,15 @@ def _events(
         raise RecordError(f"The table '{table.file}' has no column '{missing[0]}', which the mapping names.")
     named = {key: _name(column) for key, column in wanted.items()}
     moment = _moment(named["time"], form)
-    rows, wrong = database.sql(
-        f"SELECT count(*), count(*) FILTER ({moment} IS NULL AND trim({named['time']}) <> '') FROM {name}"
-    ).fetchall()[0]
+    rows, wrong = database.sql(f"SELECT count(*), count(*) FILTER ({moment} IS NULL) FROM {name}").fetchall()[0]
     if wrong > rows / 2:
         raise RecordError(
             f"The table '{table.file}': {wrong} of {rows} times are no dates in the order {form.dates}: correct "
             "form.dates of the mapping."
         )
     if wrong:
-        notes[f"{table.file}: left out, a time that is none"] = wrong
-    whose = f"regexp_replace(trim({named['patient_id']}), '\\.0+$', '')"
+        notes[f"{table.file}: left out, no time, or one that is none"] = wrong
+    whose = f"regexp_replace(trim(coalesce({named['patient_id']}, '')), '\\.0+$', '')"
     strangers = database.sql(
         f"SELECT count(*) FROM {name} WHERE {whose} NOT IN (SELECT original FROM patient_numbers)"
     ).fetchall()[0][0]
@@ -288,8 +286,8 @@ def _wide(database: Any, mapping: CsvMapping, notes: dict[str, int | str]) -> pd
         marked, filled = int(cells.str.startswith(_OTHER_MARK).sum()), int((cells != "").sum())
         if marked > filled / 2:
             raise RecordError(
-                f"The table of studies, '{feature.column}': {marked} of {filled} cells are numbers with a point, and "
-                f"form.decimal of the mapping is '{mapping.form.decimal}': correct it."
+                f"The table of studies, '{feature.column}': {marked} of {filled} cells are numbers with a point, "
+                f"and form.decimal of the mapping is '{mapping.form.decimal}': correct it."
             )
         frame[feature.column] = settled(feature, cells, notes)
     return frame
