@@ -413,3 +413,20 @@ def test_a_ct_told_twice_is_one_study_and_unknown_systems_are_counted(tmp_path: 
     assert report.studies == 1
     assert report.notes["CT studies told twice"] == 1
     assert report.notes["codes of systems that are not known"] == 1
+
+
+def test_one_bad_patient_does_not_stop_the_others(tmp_path: Path) -> None:
+    source = write_ndjson(
+        tmp_path / "fhir",
+        patient("a", birthDate="1950-13-45"),
+        patient("b", birthDate="1790-01-01", deceasedDateTime="2020-01-01T10:00:00Z"),
+        patient("c"),
+        *(ct(key, "2020-03-05T14:30:00Z", identifier=[]) for key in "abc"),
+        *(pulse(key, "2020-06-05T14:29:00", 88.0) for key in "abc"),
+    )
+    report = import_fhir(source, tmp_path / "out")
+    studies = load_cohort(tmp_path / "out").studies
+    np.testing.assert_array_equal(np.isnan(studies["age_years"]), [True, True, False])
+    np.testing.assert_array_equal(studies["label"], [0.0, np.nan, 0.0])
+    assert report.notes["births that cannot be at the scan, left blank"] == 2
+    assert report.notes["deaths before the scan, or at no possible time: no outcome"] == 1

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pefuse.cohort.folder import read_csv_as_text
 from pefuse.cohort.importers.table import HORIZON_DAYS, KEY_COLUMNS
-from pefuse.cohort.studies import OPTIONAL, REQUIRED, checked_studies, patient_ids
+from pefuse.cohort.studies import DAYS_A_YEAR, OLDEST_YEARS, OPTIONAL, REQUIRED, checked_studies, patient_ids
 from pefuse.errors import CohortError
 
 __all__ = ["PEOPLE_COLUMNS", "TIME", "NamedStudies", "completed", "read_named_studies"]
@@ -27,10 +27,11 @@ _NEEDED = ("patient_id", "index_time")
 
 @dataclass(frozen=True, kw_only=True)
 class NamedStudies:
-    """Rows with a cohort's columns as text, and how many blanks of each were filled from the source."""
+    """Rows with a cohort's columns as text; how many blanks of each were filled from the source, or left so."""
 
     rows: pd.DataFrame
     filled: dict[str, int]
+    doubts: dict[str, int]  # what the source told that cannot be, left blank
 
 
 def read_named_studies(path: Path) -> pd.DataFrame:
@@ -65,12 +66,13 @@ def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
         CohortError: a row breaks the contract.
     """
     rows, filled = raw.copy(), Counter[str]()
-    known = people.reindex(patient_ids(raw))
     # Dates from elsewhere are not to contradict a label of the table's own, nor a birth date an age.
     labelled = {"death_time", "last_follow_up"} & set(raw.columns) or "died" in raw.columns
     kept_back = {"death_time", "last_follow_up"} if labelled else set()
     if "age_years" in raw.columns:
         kept_back.add("birth_date")
+    used = people.drop(columns=[name for name in people.columns if name in kept_back])
+    known, doubts = _possible(used.reindex(patient_ids(raw)), raw["index_time"])
     for name in PEOPLE_COLUMNS:
         if name not in people.columns or name in kept_back or (name == "split" and not _splits_all(rows, known)):
             continue
@@ -81,7 +83,34 @@ def completed(raw: pd.DataFrame, people: pd.DataFrame) -> NamedStudies:
     if "sex" not in rows:
         rows["sex"] = ""
     checked_studies(rows, horizon_days=HORIZON_DAYS)
-    return NamedStudies(rows=rows, filled={name: count for name, count in filled.items() if count})
+    return NamedStudies(
+        rows=rows,
+        filled={name: count for name, count in filled.items() if count},
+        doubts={what: count for what, count in doubts.items() if count},
+    )
+
+
+def _possible(known: pd.DataFrame, index_time: pd.Series) -> tuple[pd.DataFrame, dict[str, int]]:
+    """What a source tells of each study's patient, without births and deaths that cannot be.
+
+    One bad patient is not to stop the others. Of one who died before the scan there is no outcome.
+    """
+    known, doubts = known.fillna(""), Counter[str]()
+    scanned = pd.to_datetime(index_time, format="ISO8601", errors="coerce").to_numpy()
+    if "birth_date" in known:
+        born = pd.to_datetime(known["birth_date"], format="ISO8601", errors="coerce").to_numpy()
+        years = (scanned - born) / np.timedelta64(1, "D") / DAYS_A_YEAR
+        wrong = (known["birth_date"] != "").to_numpy() & ~((years >= 0) & (years <= OLDEST_YEARS))
+        wrong &= ~np.isnat(scanned)
+        known.loc[wrong, "birth_date"] = ""
+        doubts["births that cannot be at the scan, left blank"] = int(wrong.sum())
+    if "death_time" in known:
+        died = pd.to_datetime(known["death_time"], format="ISO8601", errors="coerce").to_numpy()
+        told = (known["death_time"] != "").to_numpy()
+        wrong = told & (np.isnat(died) | (died.astype("datetime64[D]") < scanned.astype("datetime64[D]")))
+        known.loc[wrong, [name for name in ("death_time", "last_follow_up") if name in known]] = ""
+        doubts["deaths before the scan, or at no possible time: no outcome"] = int(wrong.sum())
+    return known, doubts
 
 
 def _splits_all(rows: pd.DataFrame, known: pd.DataFrame) -> bool:

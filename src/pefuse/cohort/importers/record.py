@@ -115,7 +115,7 @@ def import_record(
             patients_without_events=0 if made.features is not None else len(set(patients) - present),
             filled=named.filled,
             events=counts,
-            notes=dict(made.notes),
+            notes={**made.notes, **named.doubts},
         )
         write_file_lists(made.scans, aside / "scans", final=out / "scans")
         _write_studies(named.rows, aside)
