@@ -321,7 +321,7 @@ def test_a_birth_that_can_be_of_nobody_is_left_blank_and_counted(tmp_path: Path,
     people.to_csv(source / "person.csv", index=False)
     studies = write_studies(tmp_path / "list.csv", [(A, INDEX), (B, INDEX)])
     report = import_omop(source, tmp_path / "out", studies=studies)
-    assert report.notes["births that can be of nobody alive, left blank"] == 1
+    assert report.notes["births that cannot be at the scan, left blank"] == 1
     ages = load_cohort(tmp_path / "out").studies["age_years"]
     assert np.isnan(ages.iloc[0])
     assert ages.iloc[1] == pytest.approx(48.68, abs=0.01)
@@ -333,7 +333,7 @@ def test_births_of_records_that_were_moved_to_the_future_are_kept(tmp_path: Path
     people.assign(year_of_birth="2120").to_csv(source / "person.csv", index=False)
     studies = write_studies(tmp_path / "list.csv", [(A, "2180-03-05T12:00:00")])
     report = import_omop(source, tmp_path / "out", studies=studies)
-    assert "births that can be of nobody alive, left blank" not in report.notes
+    assert "births that cannot be at the scan, left blank" not in report.notes
     assert load_cohort(tmp_path / "out").studies["age_years"].iloc[0] == pytest.approx(60.08, abs=0.05)
 
 

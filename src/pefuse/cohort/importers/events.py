@@ -19,6 +19,9 @@ from pefuse.database import quoted
 __all__ = ["EventCounts", "not_in_the_future", "write_events"]
 
 
+FUTURE_SHARE = 0.1  # of the events: a record with more of them was moved there, as MIMIC's dates were
+
+
 @dataclass(frozen=True, kw_only=True)
 class EventCounts:
     """How many events a source has, how many are of the cohort's patients, and what became of those."""
@@ -35,8 +38,13 @@ def not_in_the_future(database: Any) -> str:
 
     A slip in one date is not to count as follow-up, nor as a survivor.
     """
-    later = database.sql("SELECT quantile_disc(time, 0.9) > now()::TIMESTAMP FROM imported").fetchall()[0][0]
-    return "true" if later else f"time <= TIMESTAMP '{datetime.now() + timedelta(days=1):%Y-%m-%d %H:%M:%S}'"
+    database.sql(f"""
+        CREATE TABLE IF NOT EXISTS moved AS  -- once, since a source may be text that is read anew each time
+        SELECT avg(CASE WHEN time > now()::TIMESTAMP THEN 1 ELSE 0 END) > {FUTURE_SHARE} AS is_moved FROM imported
+        WHERE time IS NOT NULL
+    """)
+    is_moved = database.sql("SELECT is_moved FROM moved").fetchall()[0][0]
+    return "true" if is_moved else f"time <= TIMESTAMP '{datetime.now() + timedelta(days=1):%Y-%m-%d %H:%M:%S}'"
 
 
 def write_events(database: Any, patients: Sequence[int], path: Path) -> EventCounts:

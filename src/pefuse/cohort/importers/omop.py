@@ -104,12 +104,6 @@ def _prepare(database: Any, *, folder: Path, followed_days: int) -> RecordSource
     absent = [name for name in TABLES if name not in found and name != "visit_detail"]
     notes = {f"no table {name}": 1 for name in absent} | _unusable(database, found)
     notes |= _undated(database)
-    unborn = database.sql(
-        "SELECT count(*) FROM facts JOIN person ON subject_id = id(person_id) WHERE birth_date = '' "
-        "AND coalesce(words(year_of_birth), words(birth_datetime)) IS NOT NULL"
-    ).fetchall()[0][0]
-    if unborn:
-        notes["births that can be of nobody alive, left blank"] = unborn
     return RecordSource(people=_people(database, followed_days), codes=_codes(database), notes=notes)
 
 

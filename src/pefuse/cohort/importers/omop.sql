@@ -118,10 +118,9 @@ SELECT id(person_id) AS subject_id,
        CASE WHEN words(birth_datetime) IS NOT NULL AND moment(birth_datetime) IS NOT NULL
             THEN strftime(moment(birth_datetime), '%Y-%m-%d')
             -- Only the year: its middle, which is off by half a year at most.
-            WHEN id(year_of_birth) BETWEEN 1880 AND 2300
-            THEN printf('%04d-%02d-%02d', id(year_of_birth), coalesce(id(month_of_birth), 7),
-                        coalesce(id(day_of_birth), 1))
-            ELSE '' END AS birth_date,
+            WHEN id(year_of_birth) IS NULL THEN coalesce(words(year_of_birth), '')
+            ELSE printf('%04d-%02d-%02d', id(year_of_birth), coalesce(id(month_of_birth), 7),
+                        coalesce(id(day_of_birth), 1)) END AS birth_date,
        CASE WHEN id(gender_concept_id) = 8532 OR upper(trim(gender_source_value)) IN ('F', 'FEMALE') THEN 'F'
             WHEN id(gender_concept_id) = 8507 OR upper(trim(gender_source_value)) IN ('M', 'MALE') THEN 'M'
             ELSE '' END AS sex,
