@@ -160,6 +160,14 @@ def test_the_right_ventricle_grows_against_the_left_with_strain(by_strain):
     assert ratio[-1] > 2.0
 
 
+def test_vena_cava_and_right_atrium_are_labelled_and_widen_with_strain(by_strain):
+    for name in ("inferior_vena_cava", "right_atrium"):
+        volumes = [volume_ml(phantom, name) for _, phantom in by_strain.values()]
+
+        assert (np.diff(volumes) > 0).all()
+        assert 15 < volumes[0] < volumes[-1] < 400
+
+
 def test_the_trunk_widens_with_strain(by_strain):
     volumes = [volume_ml(p, "pulmonary_trunk") for _, p in by_strain.values()]
 

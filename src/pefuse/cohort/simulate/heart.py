@@ -20,6 +20,7 @@ from pefuse.cohort.simulate.thorax import FAT_HU
 __all__ = [
     "LEFT_VENTRICLE",
     "PIVOT",
+    "RIGHT_ATRIUM",
     "RIGHT_VENTRICLE",
     "TRUNK",
     "Heart",
@@ -30,7 +31,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float32]
 
-RIGHT_VENTRICLE, LEFT_VENTRICLE, TRUNK = 1, 2, 3
+RIGHT_VENTRICLE, LEFT_VENTRICLE, TRUNK, RIGHT_ATRIUM = 1, 2, 3, 6
 
 PIVOT: Point = (8.0, -8.0, -62.0)  # the heart grows and turns about this point
 SEPTUM_CENTRE: Point = (27.0, -28.0, -84.0)
@@ -91,7 +92,7 @@ def paint_heart(canvas: Canvas, heart: Heart, nuisance: Nuisance) -> None:
     canvas.blend(box, canvas.coverage(both - np.float32(FAT_MM)), FAT_HU)
     canvas.blend(box, canvas.coverage(both), muscle_hu)
     _paint_atria(canvas, heart, nuisance, grow_mm=2.0, hu=(muscle_hu, muscle_hu))
-    _paint_atria(canvas, heart, nuisance, grow_mm=0.0, hu=(0.92 * right_hu, left_hu))
+    _paint_atria(canvas, heart, nuisance, grow_mm=0.0, hu=(0.92 * right_hu, left_hu), label=RIGHT_ATRIUM)
     canvas.blend(box, canvas.coverage(left), left_hu, label=LEFT_VENTRICLE)
     canvas.blend(box, canvas.coverage(right), right_hu, label=RIGHT_VENTRICLE)
 
@@ -129,15 +130,15 @@ def _ventricles_mm(canvas: Canvas, box: Box, heart: Heart) -> tuple[FloatArray, 
 
 
 def _paint_atria(
-    canvas: Canvas, heart: Heart, nuisance: Nuisance, *, grow_mm: float, hu: tuple[float, float]
+    canvas: Canvas, heart: Heart, nuisance: Nuisance, *, grow_mm: float, hu: tuple[float, float], label: int = 0
 ) -> None:
-    """Right and left atrium with their appendages, in that order of `hu`; clears the labels under them."""
+    """Right and left atrium with their appendages, in that order of `hu`; `label` is the right one's."""
     radius, scale = heart.atrium_mm, heart.scale
     right = heart_point((-34.0 - 0.4 * (radius - 25.0), -18.0, -72.0), nuisance)
     radii = (radius * 0.96 * scale, radius * scale, radius * 1.3 * scale)
-    canvas.ellipsoid(right, radii, hu[0], grow_mm=grow_mm, label=0)
+    canvas.ellipsoid(right, radii, hu[0], grow_mm=grow_mm, label=label)
     canvas.ellipsoid(
-        heart_point((-26.0, -42.0, -50.0), nuisance), (14.0, 14.0, 15.0), hu[0], grow_mm=grow_mm, label=0
+        heart_point((-26.0, -42.0, -50.0), nuisance), (14.0, 14.0, 15.0), hu[0], grow_mm=grow_mm, label=label
     )
     left = heart_point((8.0, 20.0, -56.0), nuisance)
     canvas.ellipsoid(left, (33.0 * scale, 19.0 * scale, 25.0 * scale), hu[1], grow_mm=grow_mm, label=0)

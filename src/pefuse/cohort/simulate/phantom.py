@@ -36,7 +36,14 @@ __all__ = ["LABELS", "Phantom", "draw_phantom", "expose", "scan_grid", "soft_noi
 
 FloatArray = NDArray[np.float32]
 
-LABELS = {"right_ventricle": 1, "left_ventricle": 2, "pulmonary_trunk": 3, "clot": 4}
+LABELS = {
+    "right_ventricle": 1,
+    "left_ventricle": 2,
+    "pulmonary_trunk": 3,
+    "clot": 4,
+    "inferior_vena_cava": 5,
+    "right_atrium": 6,
+}
 
 COVERAGE_MM = 320.0
 COVERAGE_MIDDLE_MM = -62.0  # height of the scanned range's middle against the carina

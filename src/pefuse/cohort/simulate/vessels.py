@@ -17,6 +17,7 @@ from pefuse.cohort.simulate.thorax import FAT_HU
 
 __all__ = [
     "CLOT",
+    "INFERIOR_VENA_CAVA",
     "Tube",
     "paint_airways",
     "paint_aorta",
@@ -27,7 +28,7 @@ __all__ = [
     "pulmonary_arteries",
 ]
 
-CLOT = 4
+CLOT, INFERIOR_VENA_CAVA = 4, 5
 SLEEVE_MM = 5.0
 WALL_HU = 55.0
 FloatArray = NDArray[np.float32]
@@ -227,11 +228,20 @@ def _paint_lower_veins(canvas: Canvas, anatomy: Anatomy) -> None:
             top,
             reach * (1.0 if order == 0 else 1.15),
             signs.reflux_density,
+            label=INFERIOR_VENA_CAVA if order == 0 else 0,
         )
 
 
 def _paint_reflux(
-    canvas: Canvas, tube: Tube, base_hu: float, dense_hu: float, top: Point, depth_mm: float, density: float
+    canvas: Canvas,
+    tube: Tube,
+    base_hu: float,
+    dense_hu: float,
+    top: Point,
+    depth_mm: float,
+    density: float,
+    *,
+    label: int,
 ) -> None:
     """A vein whose contrast fades with the distance from the right atrium."""
     points, radii = tube
@@ -244,7 +254,7 @@ def _paint_reflux(
         share = np.float32(density) / (1.0 + np.exp(np.clip((away - np.float32(depth_mm)) / 10.0, -30.0, 30.0)))
         hu = np.float32(base_hu) + share * np.float32(dense_hu - base_hu)
         inside = canvas.coverage(canvas.cone_mm(box, start, end, start_mm, end_mm))
-        canvas.blend(box, inside, hu.astype(np.float32), label=0)
+        canvas.blend(box, inside, hu.astype(np.float32), label=label)
 
 
 def _clot_cones(clot: Clot, tubes: dict[str, Tube]) -> list[tuple[Point, Point, float, float]]:
