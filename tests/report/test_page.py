@@ -118,7 +118,17 @@ def test_table_shows_the_numbers_of_the_results(run, reader):
 
 
 def test_every_section_is_there(reader):
-    for section in ("asked", "cohort", "table1", "roc", "generalisation", "calibration", "training", "importance"):
+    for section in (
+        "asked",
+        "cohort",
+        "table1",
+        "comparison",
+        "curves",
+        "generalisation",
+        "calibration",
+        "training",
+        "importance",
+    ):
         assert section in reader.ids
     for section in ("quarantine", "facts", "limits"):
         assert section in reader.ids

@@ -8,9 +8,10 @@ import pandas as pd
 
 from pefuse.report.aggregation import collect_scores
 from pefuse.report.figures import Plot, write_plot
-from pefuse.report.page import draw_figures, render_page
+from pefuse.report.page import build_page
 from pefuse.report.results import Results, inputs_digest, load_results
 from pefuse.report.run_folder import RunFolder, read_run
+from pefuse.report.sections import Material
 from pefuse.report.summarise import summarise_scores
 from pefuse.report.tables import table1_numbers, table1_text, write_tables
 from pefuse.storage import write_json, write_text
@@ -38,11 +39,11 @@ def build_report(run: Path) -> Path:
     """
     content = read_run(run)
     results = _summarise(run, content)
-    figures = draw_figures(content, results, collect_scores(content))
-    _write_figures(figures.all, run / "figures")
-    page = run / "report.html"
-    write_text(page, render_page(content, results, figures))
-    return page
+    material = Material(run=content, results=results, scores=tuple(collect_scores(content)), folder=run)
+    page = build_page(material)
+    _write_figures(page.plots, run / "figures")
+    write_text(run / "report.html", page.html)
+    return run / "report.html"
 
 
 def table1(run: Path) -> pd.DataFrame:
