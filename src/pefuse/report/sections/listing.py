@@ -5,6 +5,7 @@ from __future__ import annotations
 from pefuse.report.sections import (
     asked,
     calibration,
+    checklists,
     cohort,
     comparison,
     curves,
@@ -44,4 +45,5 @@ SECTIONS: tuple[Section, ...] = (
     quarantine.SECTION,
     facts.SECTION,
     limits.SECTION,
+    checklists.SECTION,
 )
