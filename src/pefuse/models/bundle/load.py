@@ -16,7 +16,6 @@ from pefuse.ehr import FeaturePreparation
 from pefuse.errors import BundleError, PefuseError
 from pefuse.models.boosting import BoostedTrees
 from pefuse.models.bundle.bundle import Bundle
-from pefuse.models.bundle.folder import REMEDY, read_files, read_manifest, sha256_of
 from pefuse.models.bundle.manifest import (
     FORMAT,
     About,
@@ -52,6 +51,7 @@ from pefuse.models.late import (
 )
 from pefuse.models.restore import Arrays, Unfilled, restore_fusion, restore_image_encoder, restore_tabnet
 from pefuse.models.scan_normalisation import ScanNormalisation
+from pefuse.sealed import REMEDY, read_files, read_manifest, sha256_of
 
 __all__ = ["load_bundle", "read_about"]
 

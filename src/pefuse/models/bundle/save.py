@@ -13,7 +13,6 @@ from safetensors.numpy import save as to_safetensors
 from pefuse.ehr import FeaturePreparation
 from pefuse.errors import BundleError
 from pefuse.models.boosting import BoostedTrees
-from pefuse.models.bundle.folder import MANIFEST, SEAL, seal_text, sha256_of
 from pefuse.models.bundle.manifest import (
     MOST_BYTES,
     About,
@@ -40,6 +39,7 @@ from pefuse.models.bundle.members import (
 from pefuse.models.config import config_to_json
 from pefuse.models.late import MajorityVote, StackedTabNet, StackedTrees, WeightedAverage
 from pefuse.models.restore import network_arrays
+from pefuse.sealed import MANIFEST, SEAL, seal_text, sha256_of
 from pefuse.storage import atomic_folder
 
 __all__ = ["save_bundle"]

@@ -1,4 +1,4 @@
-"""The files of a bundle, read so that a hostile folder can do no harm: bounded, never through a link, hash first.
+"""A sealed folder (a bundle), read so that a hostile one does no harm: bounded, never through a link, hash first.
 
 `bundle.sha256` holds the hash of `bundle.json`, which holds those of all other files. So nothing is parsed before
 its bytes are known to be right, and the one hash stands for the whole bundle. Other files are never opened.
@@ -11,11 +11,21 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from pefuse.errors import BundleError, UsageError
-from pefuse.models.bundle.manifest import FileEntry
 
-__all__ = ["MANIFEST", "SEAL", "read_files", "read_manifest", "seal_text", "sha256_of"]
+__all__ = [
+    "MANIFEST",
+    "REMEDY",
+    "SEAL",
+    "FileEntry",
+    "read_file",
+    "read_files",
+    "read_manifest",
+    "seal_text",
+    "sha256_of",
+]
 
 MANIFEST, SEAL = "bundle.json", "bundle.sha256"
 MOST_MANIFEST_BYTES = 32 * 2**20
@@ -23,6 +33,16 @@ REMEDY = "Copy the whole bundle again, or train the model again."
 
 # A link is not followed, and a pipe does not make us wait (neither flag exists on Windows).
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class FileEntry(Protocol):
+    """What a file must be, byte for byte."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
 
 
 def sha256_of(content: bytes) -> str:
@@ -60,13 +80,15 @@ def read_files(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, bytes]
     Raises:
         BundleError: a file is missing, a link, or another one.
     """
-    contents = {}
-    for name, entry in files.items():
-        content = _read(folder, name, most=entry.bytes)
-        if len(content) != entry.bytes or sha256_of(content) != entry.sha256:
-            raise BundleError(f"The bundle's {name} is not the file that was written (its hash differs). {REMEDY}")
-        contents[name] = content
-    return contents
+    return {name: read_file(folder, name, entry) for name, entry in files.items()}
+
+
+def read_file(folder: Path, name: str, entry: FileEntry) -> bytes:
+    """One listed file; it raises as `read_files` does."""
+    content = _read(folder, name, most=entry.bytes)
+    if len(content) != entry.bytes or sha256_of(content) != entry.sha256:
+        raise BundleError(f"The bundle's {name} is not the file that was written (its hash differs). {REMEDY}")
+    return content
 
 
 def _read(folder: Path, name: str, *, most: int) -> bytes:
