@@ -12,7 +12,9 @@ from pefuse.evaluation import (
     calibration_bins,
     calibration_line,
     expected_calibration_error,
-    smoothed_calibration,
+    observed_to_expected,
+    scaled_brier_score,
+    wilson_interval,
 )
 
 
@@ -101,30 +103,49 @@ def test_risks_of_exactly_0_and_1_are_allowed():
     assert np.isfinite([line.slope, line.intercept]).all()
 
 
-def test_smoothed_curve_of_true_risks_is_the_diagonal():
-    risk, observed = smoothed_calibration(*drawn(cases=8000))
-    common = risk < 0.5
+def test_line_has_walds_intervals_of_the_inverse_information():
+    """At the answer the information is the sum of p (1 - p) x x'; its inverse holds the variances."""
+    labels, risk = drawn(cases=300, slope=0.7, shift=0.4)
+    logit = np.log(risk / (1 - risk))
+    line = calibration_line(labels, risk)
 
-    assert np.abs(observed - risk)[common].max() < 0.05
-    assert observed.min() >= 0
+    design = np.column_stack([np.ones(300), logit])
+    start = minimize(lambda b: np.logaddexp(0, design @ b).sum() - labels @ design @ b, [0.0, 1.0], tol=1e-12).x
+    share = logistic(design @ start)
+    slope_error = np.sqrt(np.linalg.inv((design * (share * (1 - share))[:, None]).T @ design)[1, 1])
+    shifted = logistic(logit + line.intercept)
+    intercept_error = 1 / np.sqrt((shifted * (1 - shifted)).sum())
+
+    z = 1.959964
+    assert line.slope_interval.high == pytest.approx(line.slope + z * slope_error, abs=1e-4)
+    assert line.intercept_interval.low == pytest.approx(line.intercept - z * intercept_error, abs=1e-4)
+    assert np.isnan(calibration_line([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).slope_interval.low)
 
 
-def test_few_distinct_risks_are_not_smoothed():
-    risk, observed = smoothed_calibration([0, 1, 0, 1, 1], [0.1, 0.1, 0.1, 0.4, 0.4])
+def test_scaled_brier_by_hand():
+    """Mortality 1/2 for everyone costs 0.25; these risks cost 0.1, so 1 - 0.1 / 0.25 = 0.6."""
+    assert scaled_brier_score([1, 0], [0.8, 0.4]) == pytest.approx(0.6)
+    assert scaled_brier_score([1, 0, 0, 0], [0.25] * 4) == pytest.approx(0)
+    assert np.isnan(scaled_brier_score([0, 0], [0.1, 0.2]))
 
-    np.testing.assert_allclose(risk, [0.1, 0.4])
-    np.testing.assert_allclose(observed, [1 / 3, 1.0])
+
+def test_observed_to_expected_by_hand():
+    """3 deaths for 0.5 x 4 = 2 expected: 1.5; Wilson's interval of 3 / 4, doubled as the mean risk is a half."""
+    found = observed_to_expected([1, 1, 1, 0], [0.5, 0.5, 0.5, 0.5])
+    share = wilson_interval(3, 4)
+
+    assert (found.deaths, found.expected, found.ratio) == (3, 2.0, 1.5)
+    assert (found.interval.low, found.interval.high) == pytest.approx((2 * share.low, 2 * share.high))
 
 
-def test_smoothing_survives_many_ties():
-    generator = np.random.default_rng(0)
-    labels = generator.integers(0, 2, size=60)
-    risk = np.concatenate([np.full(45, 0.05), np.linspace(0.1, 0.9, 15)])
+def test_observed_to_expected_at_its_edges():
+    """Without a death the ratio is 0 with an upper bound; without a risk it cannot be told."""
+    none = observed_to_expected([0] * 20, [0.1] * 20)
 
-    _, observed = smoothed_calibration(labels, risk)
-
-    assert observed.size > 0
-    assert np.isfinite(observed).all()
+    assert (none.ratio, none.interval.low) == (0.0, 0.0)
+    assert none.interval.high > 1
+    assert np.isnan(observed_to_expected([0, 0], [0.0, 0.0]).ratio)
+    assert observed_to_expected([1], [0.5]).ratio == 2.0
 
 
 def test_logits_are_refused():

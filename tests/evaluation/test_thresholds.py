@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_curve
 
-from pefuse.evaluation import operating_point, youden_threshold
+from pefuse.evaluation import (
+    benefit_threshold,
+    operating_point,
+    sensitivity_threshold,
+    specificity_threshold,
+    youden_threshold,
+)
 
 
 def test_youden_lies_half_way_below_the_last_case_that_it_calls_positive():
@@ -122,3 +128,78 @@ def test_rates_without_cases_are_nan():
 def test_youden_needs_both_classes():
     with pytest.raises(ValueError, match="0 of 2 cases are positive"):
         youden_threshold([0, 0], [0.1, 0.2])
+
+
+LABELS, RISK = [1, 0, 1, 0, 1, 0, 0, 0], [0.9, 0.8, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "threshold"), [(0.3, 0.85), (1 / 3, 0.85), (0.5, 0.6), (0.9, 0.35), (1.0, 0.35)]
+)
+def test_wanted_sensitivity_takes_the_highest_threshold_that_has_it(wanted, threshold):
+    """Deaths stand at 0.9, 0.7 and 0.4: one third is found from below 0.9 on, all from below 0.4."""
+    assert sensitivity_threshold(LABELS, RISK, wanted) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize(("wanted", "threshold"), [(1.0, 0.85), (0.8, 0.6), (0.6, 0.35), (0.61, 0.6), (0.2, 0.15)])
+def test_wanted_specificity_takes_the_lowest_threshold_that_has_it(wanted, threshold):
+    """Survivors stand at 0.8, 0.5, 0.3, 0.2, 0.1: one alarm (4/5 right) from 0.7 down to below it, 0.6."""
+    assert specificity_threshold(LABELS, RISK, wanted) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_wanted_rates_equal_a_search_over_all_thresholds(seed):
+    """Both reach what was asked, and no other threshold that does is better in the other rate."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, size=60)
+    risk = np.round(generator.random(60) * 0.8 + 0.2 * labels, 1 + seed % 2)
+    candidates = np.append(np.unique(risk), 2.0)
+    wanted = 0.95 - 0.1 * seed
+
+    points = [operating_point(labels, risk, at) for at in candidates]
+    by_sensitivity = operating_point(labels, risk, sensitivity_threshold(labels, risk, wanted))
+    by_specificity = operating_point(labels, risk, specificity_threshold(labels, risk, wanted))
+
+    assert by_sensitivity.specificity == max(one.specificity for one in points if one.sensitivity >= wanted)
+    assert by_specificity.sensitivity == max(one.sensitivity for one in points if one.specificity >= wanted)
+
+
+def test_a_specificity_that_no_alarm_allows_calls_nobody():
+    """The highest risk is a survivor's: specificity 1 means that not even that one is called."""
+    threshold = specificity_threshold([0, 1, 0], [0.9, 0.5, 0.1], 1.0)
+
+    assert threshold > 0.9
+    assert operating_point([0, 1, 0], [0.9, 0.5, 0.1], threshold).tp == 0
+
+
+def test_benefit_threshold_weighs_false_alarms_by_the_odds():
+    """At 1/2 a false alarm undoes a death found: 1 - 0 from 0.85 and 2 - 1 from 0.6 tie, the higher one is taken.
+    At 1/10 nine false alarms do: all 3 deaths for 2 alarms, 3 - 2/9, is best. At 0.95 the one sure death is."""
+    assert benefit_threshold(LABELS, RISK, 0.5) == pytest.approx(0.85)
+    assert benefit_threshold(LABELS, RISK, 0.1) == pytest.approx(0.35)
+    assert benefit_threshold(LABELS, RISK, 0.95) == pytest.approx(0.85)
+
+
+def test_where_no_call_pays_nobody_is_called():
+    assert operating_point([0, 1], [0.9, 0.1], benefit_threshold([0, 1], [0.9, 0.1], 0.8)).fp == 0
+
+
+def test_all_tied_leave_one_threshold():
+    """Everyone or nobody: sensitivity asks for everyone, specificity for nobody."""
+    tied = [0.3, 0.3, 0.3]
+
+    assert sensitivity_threshold([0, 1, 0], tied, 0.9) == 0.3
+    assert specificity_threshold([0, 1, 0], tied, 0.9) > 0.3
+    assert benefit_threshold([0, 1, 0], tied, 0.1) == 0.3
+
+
+@pytest.mark.parametrize("choose", [sensitivity_threshold, specificity_threshold, benefit_threshold])
+@pytest.mark.parametrize("wanted", [0.0, -0.1, 1.1, math.nan])
+def test_what_is_no_share_is_refused(choose, wanted):
+    with pytest.raises(ValueError, match="not at"):
+        choose(LABELS, RISK, wanted)
+
+
+def test_a_risk_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        sensitivity_threshold([0, 1], [0.1, math.nan], 0.9)

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.nonparametric.smoothers_lowess import lowess
+from scipy import stats
 
 from pefuse.evaluation._inputs import both_classes, checked_labels, checked_risk
+from pefuse.evaluation.intervals import Interval, wilson_interval
 
 __all__ = [
     "CalibrationBins",
     "CalibrationLine",
+    "ObservedToExpected",
     "brier_score",
     "calibration_bins",
     "calibration_line",
     "expected_calibration_error",
-    "smoothed_calibration",
+    "logit_of",
+    "observed_to_expected",
+    "scaled_brier_score",
 ]
 
 FloatArray = NDArray[np.float64]
 
 # A risk of exactly 0 or 1 has no logit; this is 14 on the logit scale, past anything a model of ours says.
 SMALLEST_RISK = 1e-6
-# Lowess on fewer distinct risks fits a line through nothing; the share observed at each is the honest curve.
-DISTINCT_RISKS_TO_SMOOTH = 10
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class CalibrationBins:
 
 @dataclass(frozen=True)
 class CalibrationLine:
-    """The recalibration of Cox (1958): 1 and 0 are perfect.
+    """The recalibration of Cox (1958): 1 and 0 are perfect. Wald intervals of the logistic fits.
 
     `slope` < 1 means risks too extreme. `intercept` is calibration in the large: > 0 means that more died
     than was predicted. The slope is NaN where the risks separate the classes: it would be infinite.
@@ -50,12 +53,34 @@ class CalibrationLine:
 
     slope: float
     intercept: float
+    slope_interval: Interval
+    intercept_interval: Interval
+
+
+@dataclass(frozen=True)
+class ObservedToExpected:
+    """Deaths seen for each death predicted: 1 is right, 2 = twice as many died as the risks added up to."""
+
+    deaths: int
+    expected: float
+    ratio: float
+    interval: Interval
 
 
 def brier_score(labels: ArrayLike, risk: ArrayLike) -> float:
     """Mean squared distance of risk and outcome (Brier 1950); 0 is perfect."""
     died = checked_labels(labels)
     return float(np.mean((checked_risk(risk, died.size) - died) ** 2))
+
+
+def scaled_brier_score(labels: ArrayLike, risk: ArrayLike) -> float:
+    """1 - Brier / that of giving everyone the mortality of these cases (Steyerberg 2010): 1 is perfect, 0 useless.
+
+    Below 0 the risks do worse than that one number. NaN with one class only: nothing is left to explain.
+    """
+    died = checked_labels(labels)
+    useless = float(died.mean() * (1 - died.mean()))
+    return 1 - brier_score(died, risk) / useless if useless > 0 else math.nan
 
 
 def calibration_bins(labels: ArrayLike, risk: ArrayLike, *, bins: int | None = None) -> CalibrationBins:
@@ -88,43 +113,56 @@ def expected_calibration_error(labels: ArrayLike, risk: ArrayLike, *, bins: int 
     return float(np.average(np.abs(groups.mean_risk - groups.death_share), weights=groups.cases))
 
 
-def calibration_line(labels: ArrayLike, risk: ArrayLike) -> CalibrationLine:
+def observed_to_expected(labels: ArrayLike, risk: ArrayLike, *, level: float = 0.95) -> ObservedToExpected:
+    """Deaths seen over deaths predicted (calibration in the large as a ratio).
+
+    The interval is Wilson's of the observed share over the mean risk, so it also holds without a death; the risks
+    are taken as given. NaN where no death was predicted at all.
+    """
+    died = checked_labels(labels)
+    deaths, expected = int(died.sum()), float(checked_risk(risk, died.size).sum())
+    if not expected > 0:
+        return ObservedToExpected(deaths, expected, math.nan, Interval(math.nan, math.nan, level, "none"))
+    share = wilson_interval(deaths, died.size, level=level)
+    scale = died.size / expected
+    interval = Interval(share.low * scale, share.high * scale, level, "wilson over mean risk")
+    return ObservedToExpected(deaths, expected, deaths / expected, interval)
+
+
+def calibration_line(labels: ArrayLike, risk: ArrayLike, *, level: float = 0.95) -> CalibrationLine:
     """Calibration slope, and intercept with the slope held at 1 (Cox 1958; Van Calster 2019), by logistic fits.
 
     Raises:
         ValueError: only one class, or a risk outside [0, 1].
     """
     died = both_classes(labels)
-    values = np.clip(checked_risk(risk, died.size), SMALLEST_RISK, 1 - SMALLEST_RISK)
-    logit = np.log(values / (1 - values))
+    logit = logit_of(checked_risk(risk, died.size))
     outcome = died.astype(np.float64)
-    constant = np.ones((died.size, 1))
-    intercept = sm.GLM(outcome, constant, family=sm.families.Binomial(), offset=logit).fit().params[0]
+    in_the_large = sm.GLM(outcome, np.ones((died.size, 1)), family=sm.families.Binomial(), offset=logit)
+    intercept, intercept_interval = _wald(in_the_large, 0, level)
     if not _overlap(logit[died], logit[~died]):
-        return CalibrationLine(slope=math.nan, intercept=float(intercept))
-    slope = sm.GLM(outcome, sm.add_constant(logit), family=sm.families.Binomial()).fit().params[1]
-    return CalibrationLine(slope=float(slope), intercept=float(intercept))
+        nothing = Interval(math.nan, math.nan, level, "none")
+        return CalibrationLine(math.nan, intercept, nothing, intercept_interval)
+    both = sm.GLM(outcome, sm.add_constant(logit), family=sm.families.Binomial())
+    slope, slope_interval = _wald(both, 1, level)
+    return CalibrationLine(slope, intercept, slope_interval, intercept_interval)
 
 
-def smoothed_calibration(
-    labels: ArrayLike, risk: ArrayLike, *, points: int = 100, fraction: float = 2 / 3
-) -> tuple[FloatArray, FloatArray]:
-    """Observed share of deaths along the risk, by lowess without robustness steps (Austin & Steyerberg 2014).
+def logit_of(risk: FloatArray) -> FloatArray:
+    """Log-odds of a risk; 0 and 1 are taken for `SMALLEST_RISK` and one less it."""
+    inside = np.clip(risk, SMALLEST_RISK, 1 - SMALLEST_RISK)
+    logit: FloatArray = np.log(inside / (1 - inside))
+    return logit
 
-    Returns:
-        Risks and observed shares, `(points,)` each, from the lowest to the highest risk given, cut to [0, 1]. With
-        fewer than ten distinct risks there is nothing to smooth: each risk and the share observed at it.
-    """
-    died = checked_labels(labels)
-    values = checked_risk(risk, died.size)
-    distinct, group = np.unique(values, return_inverse=True)
-    if distinct.size < DISTINCT_RISKS_TO_SMOOTH:
-        return distinct, np.bincount(group, weights=died) / np.bincount(group)
-    grid = np.linspace(values.min(), values.max(), points)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a window full of ties has no slope: dropped below
-        smooth = lowess(died.astype(np.float64), values, frac=fraction, it=0, xvals=grid)
-    told = np.isfinite(smooth)
-    return grid[told], np.clip(smooth[told], 0.0, 1.0)
+
+def _wald(model: Any, place: int, level: float) -> tuple[float, Interval]:
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # a residual variance that two cases lack, and nobody needs
+        fit = model.fit()
+    estimate, error = float(fit.params[place]), float(fit.bse[place])
+    reach = float(stats.norm.ppf((1 + level) / 2)) * error
+    return estimate, Interval(estimate - reach, estimate + reach, level, "wald")
 
 
 def _overlap(of_deaths: FloatArray, of_survivors: FloatArray) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pefuse.evaluation import calibration_bins, smoothed_calibration, wilson_interval
+from pefuse.evaluation import calibration_bins, calibration_curve, wilson_interval
 from pefuse.report.aggregation import ModelScores
 from pefuse.report.figures.style import DIED, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
 from pefuse.report.names import CLINICAL_SCORES, model_name
@@ -17,7 +17,7 @@ __all__ = ["calibration_panel", "risk_panel"]
 def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
     """A model's smoothed calibration curve, and the shares observed in groups of equal size."""
     label, risk = scores.test["label"], scores.test["risk"]
-    smooth_risk, smooth_share = smoothed_calibration(label, risk)
+    curve = calibration_curve(label, risk)
     bins = calibration_bins(label, risk)
     intervals = [wilson_interval(int(d), int(n)) for d, n in zip(bins.deaths, bins.cases, strict=True)]
     low, high = np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
@@ -26,7 +26,8 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
         axes = figure.add_subplot()
         bare_axes(axes)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
-        axes.plot(smooth_risk, smooth_share, color=SURVIVED)
+        axes.fill_between(curve.risk, curve.low, curve.high, color=SURVIVED, alpha=0.15, linewidth=0)
+        axes.plot(curve.risk, curve.share, color=SURVIVED)
         axes.vlines(bins.mean_risk, low, high, color=INK, linewidth=0.9)
         axes.plot(bins.mean_risk, bins.death_share, "o", color=INK, markersize=4)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
@@ -37,7 +38,15 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
         )
         numbers = pd.concat(
             [
-                pd.DataFrame({"kind": "smoothed", "risk": smooth_risk, "share": smooth_share}),
+                pd.DataFrame(
+                    {
+                        "kind": curve.method,
+                        "risk": curve.risk,
+                        "share": curve.share,
+                        "low": curve.low,
+                        "high": curve.high,
+                    }
+                ),
                 pd.DataFrame(
                     {
                         "kind": "group",
