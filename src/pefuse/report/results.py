@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from pefuse.evaluation import Interval
+from pefuse.report.estimates import Estimate, Frozen, estimate, told
 from pefuse.report.names import Family, Modality
 
 __all__ = [
@@ -42,20 +39,7 @@ INPUTS = (
 )
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(_Frozen):
-    """A number with its 95 % interval and how that was computed; None = cannot be told."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    method: str = ""
-
-
-class Calibration(_Frozen):
+class Calibration(Frozen):
     """How well risks match what happened on the test studies; None = cannot be told."""
 
     brier: float
@@ -64,7 +48,7 @@ class Calibration(_Frozen):
     intercept: float | None
 
 
-class Judgement(_Frozen):
+class Judgement(Frozen):
     """A model on the test studies; rates at the Youden threshold of its validation studies."""
 
     auc: Estimate
@@ -78,7 +62,7 @@ class Judgement(_Frozen):
     rates: dict[str, Estimate] = {}
 
 
-class ModelResult(_Frozen):
+class ModelResult(Frozen):
     """One row of Table 1, or of Table 3; in neither (`table` 0) an encoder that only a row of Table 3 starts from.
 
     `drop` is validation AUC minus test AUC; `dropped` says that its interval lies above 0. `regret` is the ideal
@@ -109,7 +93,7 @@ class ModelResult(_Frozen):
     regret: float | None = None
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """A model against the reference, on the studies that both judged; None = cannot be told.
 
     `p_value` and `difference` are the paired DeLong test's, `p_bootstrap` a paired bootstrap's; `_holm` allows
@@ -129,7 +113,7 @@ class Comparison(_Frozen):
     paper_p: float | None = None
 
 
-class Subgroup(_Frozen):
+class Subgroup(Frozen):
     """A model in one subgroup of the test studies; `auc` None = too few of an outcome to say."""
 
     group: str
@@ -138,7 +122,7 @@ class Subgroup(_Frozen):
     auc: Estimate | None
 
 
-class SubgroupRow(_Frozen):
+class SubgroupRow(Frozen):
     """A row of Table 2. `chosen_by` says why this model is in it."""
 
     name: str
@@ -148,7 +132,7 @@ class SubgroupRow(_Frozen):
     groups: tuple[Subgroup, ...]
 
 
-class Repeats(_Frozen):
+class Repeats(Frozen):
     """A model over all folds and seeds, each judged alone on the test studies; see evaluation/repeats.py."""
 
     name: str
@@ -160,7 +144,7 @@ class Repeats(_Frozen):
     mean_rank: float
 
 
-class NotTrained(_Frozen):
+class NotTrained(Frozen):
     """A model that has no row, and why."""
 
     name: str
@@ -173,7 +157,7 @@ class NotTrained(_Frozen):
         return f"{self.label}: {self.reason.rstrip('.')}"
 
 
-class Results(_Frozen):
+class Results(Frozen):
     """All numbers of a run.
 
     `test_studies` and `test_deaths` are those that Table 1 is about: the ones that all models judged, of
@@ -221,13 +205,3 @@ def load_results(folder: Path) -> Results | None:
     except (OSError, ValueError):
         return None  # of an older version, or damaged: they are computed again
     return results if (results.format, results.inputs) == (FORMAT, inputs_digest(folder)) else None
-
-
-def estimate(value: float, interval: Interval) -> Estimate:
-    """A number and its interval as they are saved."""
-    return Estimate(value=told(value), low=told(interval.low), high=told(interval.high), method=interval.method)
-
-
-def told(value: float) -> float | None:
-    """None for what cannot be told (NaN, infinite): JSON has no such numbers."""
-    return float(value) if math.isfinite(value) else None
