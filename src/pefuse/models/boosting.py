@@ -19,7 +19,7 @@ from pefuse.models.config import ModelConfig, config_from_json, config_to_json
 from pefuse.models.tree_file import check_tree_file
 from pefuse.storage import atomic_file
 
-__all__ = ["BoostedTrees", "BoostedTreesConfig"]
+__all__ = ["BoostedTrees", "BoostedTreesConfig", "Contributions"]
 
 _UNREADABLE = "The saved boosted trees cannot be read: the file is damaged or not ours."
 
@@ -56,6 +56,14 @@ class BoostedTreesConfig(ModelConfig):
                 raise UsageError(f"Boosted trees: {name} is {getattr(self, name)}; it must lie in (0, 1].")
         if self.positive_weight is not None and self.positive_weight <= 0:
             raise UsageError(f"Boosted trees: positive_weight is {self.positive_weight}; it must be above 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contributions:
+    """What each column added to the logits of N rows: `columns` (N, D) and `base` (N,), together the logits."""
+
+    columns: NDArray[np.float64]
+    base: NDArray[np.float64]
 
 
 class BoostedTrees:
@@ -115,12 +123,19 @@ class BoostedTrees:
         margin = self._fitted().predict(
             xgboost.DMatrix(_rows(values), nthread=self._threads()), output_margin=True
         )
-        shift = math.log(self.positive_weight) if self.config.prior_correction else 0.0
-        return np.asarray(margin, dtype=np.float64) - shift
+        return np.asarray(margin, dtype=np.float64) - self._shift
 
     def predict(self, values: ArrayLike) -> NDArray[np.float64]:
         """Risks (N,)."""
         return np.asarray(1 / (1 + np.exp(-self.predict_logit(values))))
+
+    def contributions(self, values: ArrayLike) -> Contributions:
+        """SHAP values of rows (N, D) (Lundberg et al. 2020): together `predict_logit`, to single precision."""
+        found = self._fitted().predict(
+            xgboost.DMatrix(_rows(values), nthread=self._threads()), pred_contribs=True
+        )  # (N, D + 1), the last column is the base
+        whole = np.asarray(found, dtype=np.float64)
+        return Contributions(columns=whole[:, :-1], base=whole[:, -1] - self._shift)
 
     @property
     def rounds_kept(self) -> int:
@@ -220,6 +235,11 @@ class BoostedTrees:
         odds = self.positive_weight
         weights = np.where(labels == 1, (1 + odds) / 2, (1 + odds) / (2 * odds))
         return xgboost.DMatrix(_rows(values), label=labels, weight=weights, nthread=self._threads())
+
+    @property
+    def _shift(self) -> float:
+        """What the weighting of deaths added to the logits."""
+        return math.log(self.positive_weight) if self.config.prior_correction else 0.0
 
     def _threads(self) -> int:
         return self.config.threads or allowed_cores()

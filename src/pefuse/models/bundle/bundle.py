@@ -127,8 +127,8 @@ class Bundle:
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"A batch of {batch_size} studies cannot be predicted: at least 1 is needed.")
         if self.needs_scan:
-            self._check_scans(ids, scans)
-        features = self._features(ids, record) if self.needs_record else {}
+            self.check_scans(ids, scans)
+        features = self.prepared_features(ids, record) if self.needs_record else {}
         logits = np.empty((len(self.members), len(ids)))
         step = batch_size or (SCANS_AT_ONCE if self.needs_scan else ROWS_AT_ONCE)
         for start in range(0, len(ids), step):
@@ -139,7 +139,8 @@ class Bundle:
                 logits[row, part] = member.model.logits(hu, own[part] if own is not None else None)
         return self._predictions(ids, logits)
 
-    def _check_scans(self, ids: list[str], scans: NDArray[np.int16] | PreparedScans | None) -> None:
+    def check_scans(self, ids: Sequence[str], scans: NDArray[np.int16] | PreparedScans | None) -> None:
+        """Raise UsageError unless `scans` are those of these studies as `predict` takes them."""
         if scans is None:
             raise UsageError(f"Study {ids[0]} has no scan, and the model {self.model} needs one: give `scans`.")
         if isinstance(scans, PreparedScans):
@@ -169,8 +170,13 @@ class Bundle:
                 f"trained on {self.grid}×{self.grid}×{self.grid}: prepare them with `--grid {self.grid}`."
             )
 
-    def _features(self, ids: list[str], record: RawRecord | None) -> dict[int, NDArray[np.float32]]:
-        """The prepared features `(N, D)` for each preparation, by its identity: folds differ, seeds do not."""
+    def prepared_features(self, ids: Sequence[str], record: RawRecord | None) -> dict[int, NDArray[np.float32]]:
+        """What members take of the record, `(N, D)` for each preparation by its `id`: folds differ, seeds do not.
+
+        Raises:
+            UsageError: a study has no record.
+            RecordError: a column is in another unit or form, or the record holds nothing that the model knows.
+        """
         known = set(record.study_ids) if record is not None else set()
         if record is None or (missing := [study_id for study_id in ids if study_id not in known]):
             name = ids[0] if record is None else missing[0]
