@@ -1,21 +1,23 @@
-"""Comparisons against pauc, hand sums and a loop over scikit-learn."""
+"""Comparisons against pauc, scipy, MLstatkit and hand sums."""
 
 from __future__ import annotations
 
+import MLstatkit
 import numpy as np
 import pauc
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from pefuse.evaluation import (
     Interval,
     auroc,
-    bootstrap_aucs,
-    bootstrap_difference,
     delong,
     delong_test,
     difference_interval,
     holm,
+    mcnemar_tests,
+    permutation_test,
 )
 
 
@@ -97,53 +99,133 @@ def test_difference_interval_keeps_the_skew():
     assert interval.high == pytest.approx(0.1 + np.hypot(0.02, 0.20))
 
 
-@pytest.mark.parametrize("levels", [0, 2])
-def test_each_resample_equals_scikit_learn_on_the_drawn_cases(levels):
-    """The draws are repeated from the same seed, and each resample scored the slow way."""
-    labels, first, second = two_scores(cases=40, deaths=9)
-    if levels:
-        first, second = np.round(first * levels), np.round(second * levels)
-    died, lived = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    generator = np.random.default_rng(7)
-    drawn = [generator.integers(0, group.size, size=(group.size, 30)) for group in (died, lived)]
+def test_every_exchange_of_six_cases_is_counted_as_scipy_does():
+    """2^6 exchanges of the ranks, each AUC by scikit-learn."""
+    labels = np.array([1, 1, 0, 0, 0, 1])
+    first, second = np.array([5.0, 3, 1, 2, 4, 6]), np.array([1.0, 3, 2, 2, 5, 4])
+    ranks = [stats.rankdata(scores) for scores in (first, second)]
 
-    aucs = bootstrap_aucs(labels, np.stack([first, second]), resamples=30, seed=7)
+    test = permutation_test(labels, first, second)
 
-    for resample in range(30):
-        cases = np.concatenate([died[drawn[0][:, resample]], lived[drawn[1][:, resample]]])
-        for row, scores in enumerate((first, second)):
-            assert aucs[row, resample] == pytest.approx(roc_auc_score(labels[cases], scores[cases]))
+    expected = stats.permutation_test(
+        ranks,
+        lambda a, b: roc_auc_score(labels, a) - roc_auc_score(labels, b),
+        permutation_type="samples",
+        n_resamples=np.inf,
+    )
+    assert test.exact
+    assert test.difference == pytest.approx(expected.statistic)
+    assert test.p_value == pytest.approx(expected.pvalue)
+    assert 0 < test.p_value < 1
 
 
-def test_the_same_seed_gives_the_same_resamples():
+def test_a_permutation_test_of_many_cases_agrees_with_scipy_and_delong():
+    labels, first, second = two_scores(cases=60, deaths=20)
+    ranks = [stats.rankdata(scores) for scores in (first, second)]
+
+    test = permutation_test(labels, first, second)
+
+    def difference(a, b, axis=-1):
+        died = labels == 1
+        pairs = [np.mean(s[..., died, None] > s[..., None, ~died], axis=(-1, -2)) for s in (a, b)]
+        return pairs[0] - pairs[1]
+
+    expected = stats.permutation_test(
+        ranks, difference, permutation_type="samples", vectorized=True, n_resamples=4000, batch=1000, rng=0
+    )
+    assert not test.exact
+    assert test.difference == pytest.approx(auroc(labels, first) - auroc(labels, second))
+    assert test.p_value == pytest.approx(expected.pvalue, abs=0.02)
+    assert test.p_value == pytest.approx(delong_test(labels, first, second).p_value, abs=0.05)
+
+
+def test_a_permutation_test_agrees_with_mlstatkit():
+    """Given ranks, it exchanges what we exchange; p of 500 exchanges."""
+    labels, first, second = two_scores(cases=80, deaths=20)
+    ranks = [stats.rankdata(scores) for scores in (first, second)]
+    *_, p_value, difference, _, _ = MLstatkit.Permutation_test(
+        labels, *ranks, metric_str="roc_auc", n_bootstraps=500
+    )
+
+    test = permutation_test(labels, first, second)
+
+    assert test.difference == pytest.approx(difference)
+    assert test.p_value == pytest.approx(p_value, abs=0.04)
+
+
+def test_a_permutation_test_does_not_depend_on_the_scale_of_a_score():
+    labels, first, second = two_scores(cases=60, deaths=20)
+
+    assert permutation_test(labels, first, second) == permutation_test(labels, np.exp(3 * first), second)
+
+
+def test_scores_that_rank_alike_have_nothing_to_exchange():
     labels, first, _ = two_scores()
+    test = permutation_test(labels, first, 2 * first)
 
-    assert (bootstrap_aucs(labels, first, seed=3) == bootstrap_aucs(labels, first, seed=3)).all()
-    assert (bootstrap_aucs(labels, first, seed=3) != bootstrap_aucs(labels, first, seed=4)).any()
-
-
-def test_bootstrap_spread_agrees_with_delong():
-    labels, first, _ = two_scores()
-    spread = bootstrap_aucs(labels, first, resamples=4000).std()
-
-    assert spread == pytest.approx(np.sqrt(delong(labels, first).covariance[0, 0]), rel=0.1)
+    assert (test.difference, test.p_value, test.permutations) == (0.0, 1.0, 1)
 
 
-def test_bootstrap_difference_agrees_with_delong():
+def test_the_studies_of_a_patient_are_exchanged_together():
+    """Two patients, so four exchanges; all of one patient's studies speak for the first score."""
+    labels, patients = [1, 0, 1, 0], ["p", "p", "q", "q"]
+    test = permutation_test(labels, [2, 1, 2, 1], [1, 2, 1, 2], clusters=patients)
+
+    assert test.permutations == 4
+    assert test.difference == 1.0
+    assert test.p_value == pytest.approx(0.5)  # this one and its mirror
+
+
+def test_a_permutation_test_keeps_its_level_where_nothing_differs():
+    generator = np.random.default_rng(4)
+    labels = np.repeat([1, 0], [10, 40])
+    p_values = [
+        permutation_test(labels, *(generator.normal(size=(2, 50)) + labels), permutations=500).p_value
+        for _ in range(400)
+    ]
+
+    assert 0.025 < np.mean(np.array(p_values) < 0.05) < 0.08
+
+
+def test_mcnemar_by_hand():
+    """Deaths: 3 and 0 right by one alone, p = 2 / 2^3. Survivors: 1 and 1, p = 1. All: 4 and 1, p = 12 / 32."""
+    labels = [1] * 4 + [0] * 3
+    a = [1, 1, 1, 1, 0, 1, 0]
+    b = [0, 0, 0, 1, 1, 0, 0]
+
+    tests = mcnemar_tests(labels, a, b)
+
+    assert (tests["sensitivity"].only_a, tests["sensitivity"].only_b) == (3, 0)
+    assert tests["sensitivity"].p_value == pytest.approx(0.25)
+    assert (tests["specificity"].only_a, tests["specificity"].only_b) == (1, 1)
+    assert tests["specificity"].p_value == 1.0
+    assert (tests["accuracy"].only_a, tests["accuracy"].only_b) == (4, 1)
+    assert tests["accuracy"].p_value == pytest.approx(12 / 32)
+
+
+def test_mcnemar_equals_scipys_binomial_test():
     labels, first, second = two_scores()
-    bootstrap, test = bootstrap_difference(labels, first, second), delong_test(labels, first, second)
+    a, b = first > 0.5, second > 0.5
+    found = mcnemar_tests(labels, a, b)["specificity"]
 
-    assert bootstrap.difference == pytest.approx(auroc(labels, first) - auroc(labels, second))
-    assert bootstrap.interval.low == pytest.approx(test.interval.low, abs=0.02)
-    assert bootstrap.interval.high == pytest.approx(test.interval.high, abs=0.02)
-    assert bootstrap.p_value < 0.05
+    expected = stats.binomtest(found.only_a, found.only_a + found.only_b).pvalue
+    assert found.p_value == pytest.approx(expected)
+    assert found.p_value < 1
 
 
-def test_bootstrap_difference_of_equal_scores_is_nothing():
-    labels, first, _ = two_scores()
-    bootstrap = bootstrap_difference(labels, first, first, resamples=200)
+def test_mcnemar_of_calls_that_agree_is_nothing():
+    tests = mcnemar_tests([1, 0, 0], [1, 0, 1], [1, 0, 1])
 
-    assert (bootstrap.difference, bootstrap.p_value) == (0.0, 1.0)
+    assert all((one.only_a, one.only_b, one.p_value) == (0, 0, 1.0) for one in tests.values())
+
+
+def test_mcnemar_of_one_class_has_nothing_to_say_of_the_other():
+    assert mcnemar_tests([0, 0], [1, 0], [0, 0])["sensitivity"].p_value == 1.0
+
+
+def test_calls_of_other_cases_are_refused():
+    with pytest.raises(ValueError, match="There are 3 labels, but 3 and 2 calls"):
+        mcnemar_tests([1, 0, 0], [1, 0, 1], [1, 0])
 
 
 def test_holm_by_hand():
@@ -156,6 +238,6 @@ def test_holm_of_nothing_is_nothing():
     assert holm([]).size == 0
 
 
-def test_no_resamples_are_refused():
-    with pytest.raises(ValueError, match="At least one resample"):
-        bootstrap_aucs([0, 1], [1, 2], resamples=0)
+def test_no_permutations_are_refused():
+    with pytest.raises(ValueError, match="At least one permutation"):
+        permutation_test([0, 1], [1, 2], [2, 1], permutations=0)

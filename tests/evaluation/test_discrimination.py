@@ -165,5 +165,5 @@ def test_what_cannot_be_scored_is_refused(labels, scores, message):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="choose 'logit' or 'wald'"):
+    with pytest.raises(ValueError, match="choose 'logit', 'wald' or 'exact'"):
         delong_interval([0, 1, 1], [1, 2, 3], method="probit")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pefuse.evaluation import auroc, bootstrap_difference, delong_test, holm, mean_by_study, paper_ks_p_value
+from pefuse.evaluation import auroc, bootstrap_scores, delong_test, holm, mean_by_study, paper_ks_p_value
 from pefuse.report import build_report
 from pefuse.report.results import load_results
 from pefuse.report.tables import ablations, latex, markdown, table3_text
@@ -93,9 +93,11 @@ def test_the_tests_of_table_3_are_adjusted_among_themselves(run, results):
 
     assert list(of_table) == names
     delong = [delong_test(label, full, score).p_value for score in scores]
-    bootstrap = [bootstrap_difference(label, full, score).p_value for score in scores]
+    resampled = [
+        bootstrap_scores(label, [full, score], resamples=2000).difference(0, 1).p_value for score in scores
+    ]
     assert [of_table[name].p_holm for name in names] == pytest.approx(holm(delong).tolist())
-    assert [of_table[name].p_bootstrap_holm for name in names] == pytest.approx(holm(bootstrap).tolist())
+    assert [of_table[name].p_bootstrap_holm for name in names] == pytest.approx(holm(resampled).tolist())
     assert [of_table[name].paper_p for name in names] == pytest.approx(
         [paper_ks_p_value(label, full, score) for score in scores]
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["both_classes", "checked_labels", "checked_risk", "checked_score", "checked_scores"]
+__all__ = ["both_classes", "checked_labels", "checked_risk", "checked_score", "checked_scores", "cluster_numbers"]
 
 
 def checked_labels(labels: ArrayLike) -> NDArray[np.bool_]:
@@ -67,3 +68,18 @@ def checked_risk(risk: ArrayLike, cases: int) -> NDArray[np.float64]:
     if values.min() < 0.0 or values.max() > 1.0:
         raise ValueError(f"Risks lie in [0, 1]; these run from {values.min():g} to {values.max():g}.")
     return values
+
+
+def cluster_numbers(clusters: ArrayLike, cases: int) -> NDArray[np.intp]:
+    """The patient of each study as a number from 0 on `(N,)`.
+
+    Raises:
+        ValueError: another number of studies, or one without a patient.
+    """
+    values = np.asarray(clusters)
+    if values.shape != (cases,):
+        raise ValueError(f"One patient a study is needed, shape ({cases},); these have {values.shape}.")
+    numbers = pd.factorize(values)[0]
+    if (numbers < 0).any():
+        raise ValueError(f"{int((numbers < 0).sum())} of {cases} studies have no patient.")
+    return numbers

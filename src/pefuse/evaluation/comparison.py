@@ -7,26 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from pefuse.evaluation._inputs import both_classes, checked_scores
+from pefuse.evaluation._inputs import both_classes, checked_labels, checked_score, cluster_numbers
 from pefuse.evaluation.discrimination import placements
 from pefuse.evaluation.intervals import Interval
 
 __all__ = [
-    "BootstrapDifference",
     "DelongTest",
-    "bootstrap_aucs",
-    "bootstrap_difference",
+    "McnemarTest",
+    "PermutationTest",
     "delong_test",
     "difference_interval",
     "holm",
+    "mcnemar_tests",
+    "permutation_test",
 ]
 
+BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
-# Resamples are taken in blocks of so many weights at a time: about 32 MB.
-BLOCK_WEIGHTS = 4_000_000
+# Permutations are taken in blocks of so many signs at a time: 8 MB.
+BLOCK_SIGNS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,22 @@ class DelongTest:
 
 
 @dataclass(frozen=True)
-class BootstrapDifference:
-    """`difference` = AUC(a) - AUC(b), its percentile interval and two-sided p of a stratified bootstrap."""
+class PermutationTest:
+    """`difference` = AUC(a) - AUC(b), two-sided p, and of how many permutations; `exact` = all there are."""
 
     difference: float
-    interval: Interval
     p_value: float
-    resamples: int
+    permutations: int
+    exact: bool
+
+
+@dataclass(frozen=True)
+class McnemarTest:
+    """How many cases only a, or only b, called right, and the two-sided exact p."""
+
+    only_a: int
+    only_b: int
+    p_value: float
 
 
 def delong_test(labels: ArrayLike, a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> DelongTest:
@@ -82,58 +95,64 @@ def difference_interval(a: float, of_a: Interval, b: float, of_b: Interval) -> I
     return Interval(float(low), float(high), of_a.level, "mover")
 
 
-def bootstrap_aucs(
-    labels: ArrayLike, scores: ArrayLike, *, resamples: int = 2000, seed: int | np.random.Generator = 0
-) -> FloatArray:
-    """AUROCs `(M, resamples)` of M scores on stratified bootstrap samples, the same samples for every score.
-
-    Deaths and survivors are drawn with replacement from their own class, so each resample has both.
-
-    Args:
-        labels: `(N,)`, 0 or 1.
-        scores: `(N,)` or `(M, N)`.
-        resamples: how many, at least 1.
-        seed: a seed or a generator; the same seed gives the same samples.
-    """
-    if resamples < 1:
-        raise ValueError(f"At least one resample is needed, not {resamples}.")
-    died = both_classes(labels)
-    values = np.atleast_2d(checked_scores(scores, died.size))
-    generator = np.random.default_rng(seed)
-    block = max(1, BLOCK_WEIGHTS // died.size)
-    parts = [
-        _resampled_aucs(values[:, died], values[:, ~died], min(block, resamples - start), generator)
-        for start in range(0, resamples, block)
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def bootstrap_difference(
+def permutation_test(
     labels: ArrayLike,
     a: ArrayLike,
     b: ArrayLike,
     *,
-    resamples: int = 2000,
-    level: float = 0.95,
+    clusters: ArrayLike | None = None,
+    permutations: int = 10_000,
     seed: int | np.random.Generator = 0,
-) -> BootstrapDifference:
-    """AUC(a) - AUC(b) on the same cases with a stratified percentile bootstrap.
+) -> PermutationTest:
+    """Paired test of AUC(a) = AUC(b): exchange the two scores of a case at random (Bandos, Rockette & Gur 2005).
 
-    The p-value is twice the smaller share of resampled differences on one side of 0, those at 0 counting for both
-    sides, with one resample added so that it is never 0 (Davison & Hinkley 1997, 4.2).
+    Each score is first replaced by its ranks among all cases, since two models need not speak on one scale. The
+    hypothesis is that the ranks of a case could as well be exchanged: stricter than equal AUCs, and the test sees
+    mainly a difference of AUCs. With `clusters` all studies of a patient are exchanged together.
+
+    The difference of AUCs is linear in who was exchanged: with a sign of +1 or -1 for each case it is a sum of
+    signs times weights, and no AUC of a permutation need be computed. Where there are no more than `permutations`
+    exchanges all are counted, and p is exact; else p counts the observed one in, so that it is never 0.
     """
-    both = np.stack([_one(a), _one(b)])
-    first, second = bootstrap_aucs(labels, both, resamples=resamples, seed=seed)
-    differences = first - second
-    observed = placements(labels, both)[0].mean(axis=1)
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
-    smaller = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return BootstrapDifference(
-        difference=float(observed[0] - observed[1]),
-        interval=Interval(float(low), float(high), level, "percentile"),
-        p_value=min(1.0, 2 * (smaller + 1) / (resamples + 1)),
-        resamples=resamples,
+    if permutations < 1:
+        raise ValueError(f"At least one permutation is needed, not {permutations}.")
+    died = both_classes(labels)
+    first, second = checked_score(a, died.size), checked_score(b, died.size)
+    weights = _exchange_weights(died, stats.rankdata(first), stats.rankdata(second))
+    scale = 4.0 * died.sum() * (~died).sum()
+    observed = int(weights.sum())
+    patients = np.arange(died.size) if clusters is None else cluster_numbers(clusters, died.size)
+    together = np.bincount(patients, weights=weights)  # whole numbers: sums are exact
+    moving = together[together != 0]
+    exact = 2.0**moving.size <= permutations
+    if exact:
+        extreme = _as_extreme(_all_signs(moving.size), moving, observed)
+        return PermutationTest(observed / scale, extreme / 2**moving.size, 2**moving.size, exact=True)
+    generator = np.random.default_rng(seed)
+    block = max(1, BLOCK_SIGNS // moving.size)
+    extreme = sum(
+        _as_extreme(_random_signs(min(block, permutations - start), moving.size, generator), moving, observed)
+        for start in range(0, permutations, block)
     )
+    return PermutationTest(observed / scale, (extreme + 1) / (permutations + 1), permutations, exact=False)
+
+
+def mcnemar_tests(labels: ArrayLike, called_a: ArrayLike, called_b: ArrayLike) -> dict[str, McnemarTest]:
+    """Do two models at their thresholds differ in sensitivity, specificity and accuracy (McNemar 1947)?
+
+    Among deaths, survivors and all cases: how many only a, or only b, called right, by the exact binomial test.
+    Every study counts as one patient.
+
+    Args:
+        labels: `(N,)`, 0 or 1.
+        called_a: `(N,)`, True where the model says death; so too `called_b`.
+    """
+    died, says_a, says_b = (checked_labels(values) for values in (labels, called_a, called_b))
+    if not died.size == says_a.size == says_b.size:
+        raise ValueError(f"There are {died.size} labels, but {says_a.size} and {says_b.size} calls.")
+    right_a, right_b = says_a == died, says_b == died
+    among = {"sensitivity": died, "specificity": ~died, "accuracy": np.ones_like(died)}
+    return {name: _mcnemar(right_a[cases], right_b[cases]) for name, cases in among.items()}
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
@@ -157,27 +176,43 @@ def _variance_of_mean(values: FloatArray) -> float:
     return float(values.var(ddof=1) / values.size) if values.size > 1 else float("nan")
 
 
-def _resampled_aucs(
-    of_deaths: FloatArray, of_survivors: FloatArray, resamples: int, generator: np.random.Generator
-) -> FloatArray:
-    """AUROCs `(M, resamples)`; a resample is how often each case was drawn, so no score is ever sorted twice."""
-    death_weights = _draw_counts(of_deaths.shape[1], resamples, generator)  # (m, R)
-    survivor_weights = _draw_counts(of_survivors.shape[1], resamples, generator)  # (n, R)
-    pairs = of_deaths.shape[1] * of_survivors.shape[1]
-    aucs = np.empty((of_deaths.shape[0], resamples))
-    cumulated = np.zeros((of_survivors.shape[1] + 1, resamples), dtype=np.int64)
-    for row, (deaths, survivors) in enumerate(zip(of_deaths, of_survivors, strict=True)):
-        order = np.argsort(survivors)
-        np.cumsum(survivor_weights[order], axis=0, out=cumulated[1:])  # survivors drawn up to each rank
-        below = np.searchsorted(survivors, deaths, side="left", sorter=order)
-        not_above = np.searchsorted(survivors, deaths, side="right", sorter=order)
-        outranked = cumulated[below] + cumulated[not_above]  # (m, R), twice the survivors outranked
-        aucs[row] = np.einsum("mr,mr->r", death_weights, outranked) / (2.0 * pairs)
-    return aucs
+def _exchange_weights(died: BoolArray, a: FloatArray, b: FloatArray) -> FloatArray:
+    """Whole numbers `(N,)` whose sum, each times its case's sign, is 4 m n (AUC(a) - AUC(b)) after exchanges."""
+    weights = np.empty(died.size)
+    (deaths_a, survivors_a), (deaths_b, survivors_b) = ((rank[died], rank[~died]) for rank in (a, b))
+    above, below = _twice_above, _twice_below
+    weights[died] = above(deaths_a, survivors_a) + above(deaths_a, survivors_b)
+    weights[died] -= above(deaths_b, survivors_a) + above(deaths_b, survivors_b)
+    weights[~died] = below(survivors_a, deaths_a) + below(survivors_a, deaths_b)
+    weights[~died] -= below(survivors_b, deaths_a) + below(survivors_b, deaths_b)
+    return weights
 
 
-def _draw_counts(cases: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """How often each case is drawn `(cases, resamples)` when `cases` are drawn with replacement."""
-    drawn = generator.integers(0, cases, size=(cases, resamples))
-    flat = drawn * resamples + np.arange(resamples)
-    return np.bincount(flat.ravel(), minlength=cases * resamples).reshape(cases, resamples)
+def _twice_above(values: FloatArray, others: FloatArray) -> IntArray:
+    """For each of `values` twice the number of `others` that it lies above, an equal one counting once."""
+    ordered = np.sort(others)
+    return np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+
+
+def _twice_below(values: FloatArray, others: FloatArray) -> IntArray:
+    return 2 * others.size - _twice_above(values, others)
+
+
+def _as_extreme(signs: NDArray[np.float32], weights: FloatArray, observed: int) -> int:
+    """How many rows of signs give a sum at least as far from 0 as the observed one."""
+    return int((np.abs(signs @ weights) >= abs(observed)).sum())
+
+
+def _all_signs(count: int) -> NDArray[np.float32]:
+    bits = np.arange(2**count)[:, None] >> np.arange(count) & 1
+    return (1 - 2 * bits).astype(np.float32)
+
+
+def _random_signs(rows: int, count: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    return 1 - 2 * generator.integers(0, 2, size=(rows, count), dtype=np.int8).astype(np.float32)
+
+
+def _mcnemar(right_a: BoolArray, right_b: BoolArray) -> McnemarTest:
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    test = mcnemar([[0, only_a], [only_b, 0]], exact=True)
+    return McnemarTest(only_a=only_a, only_b=only_b, p_value=float(test.pvalue))

@@ -20,12 +20,14 @@ from pefuse.evaluation.intervals import Interval, clopper_pearson_interval
 
 __all__ = [
     "DelongResult",
+    "PrecisionRecallCurve",
     "RocCurve",
     "auroc",
     "average_precision",
     "delong",
     "delong_interval",
     "placements",
+    "precision_recall_curve",
     "roc_curve",
 ]
 
@@ -38,6 +40,15 @@ class RocCurve:
 
     false_positive_rate: FloatArray
     true_positive_rate: FloatArray
+    thresholds: FloatArray
+
+
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """Points of the precision-recall curve, from the highest threshold to the lowest; no start is invented."""
+
+    precision: FloatArray
+    recall: FloatArray
     thresholds: FloatArray
 
 
@@ -76,6 +87,14 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     return RocCurve(*metrics.roc_curve(died, values, drop_intermediate=True))
 
 
+def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
+    """Precision (PPV) and recall (sensitivity) at every threshold, down to the one that calls all positive."""
+    died = both_classes(labels)
+    precision, recall, thresholds = metrics.precision_recall_curve(died, checked_score(scores, died.size))
+    # scikit-learn ends with precision 1 at recall 0, where nobody is called and there is no precision.
+    return PrecisionRecallCurve(precision[-2::-1], recall[-2::-1], thresholds[::-1])
+
+
 def placements(labels: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """How each case stands against the other class, for M scores.
 
@@ -110,7 +129,11 @@ def delong(labels: ArrayLike, scores: ArrayLike) -> DelongResult:
 
 
 def delong_interval(
-    labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95, method: Literal["logit", "wald"] = "logit"
+    labels: ArrayLike,
+    scores: ArrayLike,
+    *,
+    level: float = 0.95,
+    method: Literal["logit", "wald", "exact"] = "logit",
 ) -> Interval:
     """Confidence interval of one AUROC from DeLong's variance.
 
@@ -120,14 +143,15 @@ def delong_interval(
     Where DeLong has no variance to offer (AUC of 0 or 1, a constant score, one death), either falls back to
     `exact`: as many disjoint pairs (death, survivor) as there are form independent trials that rank right
     with chance AUC, so Clopper-Pearson's interval on them holds whatever the distributions are. It is wide, and
-    honestly so: ten deaths ranked perfectly give [0.69, 1]. The interval's `method` says which was used.
+    honestly so: ten deaths ranked perfectly give [0.69, 1]. It can also be asked for. The interval's `method` says
+    which was used.
     """
-    if method not in ("logit", "wald"):
-        raise ValueError(f"The method {method!r} is not known: choose 'logit' or 'wald'.")
+    if method not in ("logit", "wald", "exact"):
+        raise ValueError(f"The method {method!r} is not known: choose 'logit', 'wald' or 'exact'.")
     died = both_classes(labels)
     result = delong(died, checked_score(scores, died.size))
     auc, variance = float(result.auc[0]), float(result.covariance[0, 0])
-    if not variance > 0 or not 0 < auc < 1:
+    if method == "exact" or not variance > 0 or not 0 < auc < 1:
         pairs = min(int(died.sum()), int((~died).sum()))
         return clopper_pearson_interval(auc * pairs, pairs, level=level)
     reach = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance)

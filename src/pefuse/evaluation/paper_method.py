@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from pefuse.evaluation.comparison import bootstrap_aucs
+from pefuse.evaluation.bootstrap import bootstrap_scores
 
 __all__ = ["PAPER_RESAMPLES", "paper_ks_p_value"]
 
@@ -32,5 +32,5 @@ def paper_ks_p_value(
     Not a p-value of any hypothesis about the models: it depends on `resamples`.
     """
     generator = np.random.default_rng(seed)
-    first, second = (bootstrap_aucs(labels, scores, resamples=resamples, seed=generator)[0] for scores in (a, b))
-    return float(stats.ks_2samp(first, second).pvalue)
+    first, second = (bootstrap_scores(labels, scores, resamples=resamples, seed=generator) for scores in (a, b))
+    return float(stats.ks_2samp(first.resampled[0], second.resampled[0]).pvalue)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pefuse.evaluation import bootstrap_difference, delong_test, holm, paper_ks_p_value
+from pefuse.evaluation import bootstrap_scores, delong_test, holm, paper_ks_p_value
 from pefuse.report.aggregation import ModelScores
 from pefuse.report.names import ABLATED, model_name
 from pefuse.report.results import Comparison, Estimate, estimate, told
@@ -58,7 +58,7 @@ def _compare(one: ModelScores, reference: ModelScores, table: Literal[0, 1, 3]) 
         update={
             "difference": estimate(delong.difference, delong.interval),
             "p_value": told(delong.p_value),
-            "p_bootstrap": told(bootstrap_difference(label, a, b, resamples=RESAMPLES).p_value),
+            "p_bootstrap": told(bootstrap_scores(label, [a, b], resamples=RESAMPLES).difference(0, 1).p_value),
             "paper_p": told(paper_ks_p_value(label, a, b)),
         }
     )
