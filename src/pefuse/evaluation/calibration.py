@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from pefuse.evaluation._inputs import both_classes, checked_labels, checked_risk
+from pefuse.evaluation._logistic import LogisticFit, fit_logistic
 from pefuse.evaluation.intervals import Interval, wilson_interval
 
 __all__ = [
@@ -137,13 +136,10 @@ def calibration_line(labels: ArrayLike, risk: ArrayLike, *, level: float = 0.95)
     """
     died = both_classes(labels)
     logit = logit_of(checked_risk(risk, died.size))
-    outcome = died.astype(np.float64)
-    in_the_large = sm.GLM(outcome, np.ones((died.size, 1)), family=sm.families.Binomial(), offset=logit)
-    intercept, intercept_interval = _wald(in_the_large, 0, level)
-    if not _overlap(logit[died], logit[~died]):
-        nothing = Interval(math.nan, math.nan, level, "none")
-        return CalibrationLine(math.nan, intercept, nothing, intercept_interval)
-    both = sm.GLM(outcome, sm.add_constant(logit), family=sm.families.Binomial())
+    outcome, constant = died.astype(np.float64), np.ones((died.size, 1))
+    intercept, intercept_interval = _wald(fit_logistic(outcome, constant, logit), 0, level)
+    overlap = _overlap(logit[died], logit[~died])
+    both = fit_logistic(outcome, np.column_stack([constant, logit])) if overlap else None
     slope, slope_interval = _wald(both, 1, level)
     return CalibrationLine(slope, intercept, slope_interval, intercept_interval)
 
@@ -155,13 +151,11 @@ def logit_of(risk: FloatArray) -> FloatArray:
     return logit
 
 
-def _wald(model: Any, place: int, level: float) -> tuple[float, Interval]:
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # a residual variance that two cases lack, and nobody needs
-        fit = model.fit()
-    estimate, error = float(fit.params[place]), float(fit.bse[place])
-    reach = float(stats.norm.ppf((1 + level) / 2)) * error
+def _wald(fit: LogisticFit | None, place: int, level: float) -> tuple[float, Interval]:
+    if fit is None:
+        return math.nan, Interval(math.nan, math.nan, level, "none")
+    estimate = float(fit.coefficients[place])
+    reach = float(stats.norm.ppf((1 + level) / 2) * fit.errors[place])
     return estimate, Interval(estimate - reach, estimate + reach, level, "wald")
 
 

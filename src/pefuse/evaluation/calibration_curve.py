@@ -7,18 +7,17 @@ E50, E90) are those from a loess, as in the paper that defines them.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from pefuse.evaluation._inputs import both_classes, checked_risk
+from pefuse.evaluation._logistic import fit_logistic
 from pefuse.evaluation.calibration import logit_of
 from pefuse.evaluation.intervals import wilson_interval
 
@@ -149,16 +148,11 @@ def _fitted(
     method: Literal["spline", "line"],
 ) -> CalibrationCurve | None:
     """The logistic curve and its band on the grid; None where the classes are separated: no finite answer."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            fit = sm.GLM(outcome, sm.add_constant(design), family=sm.families.Binomial()).fit()
-        except (Warning, np.linalg.LinAlgError):
-            return None
-    columns = np.column_stack([np.ones(len(grid)), at])
-    centre, error = columns @ fit.params, np.sqrt(np.einsum("gi,ij,gj->g", columns, fit.cov_params(), columns))
-    if not np.isfinite(error).all():
+    fit = fit_logistic(outcome, np.column_stack([np.ones(len(outcome)), design]))
+    if fit is None:
         return None
+    columns = np.column_stack([np.ones(len(grid)), at])
+    centre, error = columns @ fit.coefficients, np.sqrt(np.einsum("gi,ij,gj->g", columns, fit.covariance, columns))
     reach = float(stats.norm.ppf((1 + level) / 2)) * error
     return CalibrationCurve(grid, expit(centre), expit(centre - reach), expit(centre + reach), method)
 

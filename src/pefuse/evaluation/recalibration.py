@@ -8,17 +8,15 @@ curve: it needs hundreds of deaths, ties many patients, and overfits below.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
-from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from pefuse.evaluation._inputs import both_classes, checked_risk
+from pefuse.evaluation._logistic import fit_logistic
 from pefuse.evaluation.calibration import logit_of
 
 __all__ = ["IsotonicScaling", "PlattScaling", "WeightShift", "fit_isotonic", "fit_platt"]
@@ -92,11 +90,9 @@ def fit_platt(labels: ArrayLike, risk: ArrayLike) -> PlattScaling:
     if np.ptp(logit) == 0:
         mean = float(targets.mean())
         return PlattScaling(math.log(mean / (1 - mean)) - float(logit[0]), 1.0)
-    model = sm.GLM(targets, sm.add_constant(logit), family=sm.families.Binomial())
-    # With two distinct risks the line meets both mean targets: a perfect fit, and still the right one.
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", PerfectSeparationWarning)
-        intercept, slope = model.fit().params
+    fit = fit_logistic(targets, np.column_stack([np.ones(died.size), logit]))
+    assert fit is not None  # with these targets the answer is finite
+    intercept, slope = fit.coefficients
     return PlattScaling(float(intercept), float(slope))
 
 
