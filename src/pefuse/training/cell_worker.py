@@ -77,6 +77,7 @@ class _CellTrainer:
             store=store,
             fabric=Fabric(accelerator="auto", devices=1),
             out_of_fold=self._out_of_fold(task.key),
+            followed=data.followed(task.key),
             pretrained=data.pretrained,
         )
         result = train_cell(task.key, context)

@@ -24,7 +24,7 @@ from pefuse.errors import RunError
 from pefuse.models.boosting import BoostedTrees
 from pefuse.storage import atomic_folder, write_json
 
-__all__ = ["CellKey", "CellResult", "CellStore", "digest"]
+__all__ = ["CellKey", "CellResult", "CellStore", "Stages", "digest"]
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -47,12 +47,27 @@ class CellKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What a network made of all cases at the start, in the middle and at the end of its training: (N, E) each.
+
+    Rows are those of the predictions. `middle` is None where the first epoch was the best one; `middle_epoch`
+    counts as `best_epoch` does.
+    """
+
+    start: NDArray[np.float32]
+    middle: NDArray[np.float32] | None
+    end: NDArray[np.float32]
+    middle_epoch: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellResult:
     """What training a cell gave.
 
     `predictions` has the columns study_id, split, logit, risk (training cases included). `embedding` holds, for
     all those cases in the same order, the vectors `(N, E)` that fusion starts from. `state` are the network's
     tensors, `description` what is needed to build it again (JSON). `history` has one row an epoch (or a round).
+    `stages` are kept of one cell a model.
     """
 
     predictions: pd.DataFrame
@@ -60,6 +75,7 @@ class CellResult:
     best_epoch: int | None = None
     trees: BoostedTrees | None = None
     embedding: NDArray[np.float32] | None = None
+    stages: Stages | None = None
     state: dict[str, NDArray[Any]] | None = None
     description: dict[str, Any] | None = None
     importance: pd.DataFrame | None = None
@@ -94,6 +110,8 @@ class CellStore:
                 result.trees.save(folder / "trees.json")
             if result.embedding is not None:
                 _save_arrays({"embedding": result.embedding}, folder / "embedding.safetensors")
+            if result.stages is not None:
+                _save_arrays(_stage_arrays(result.stages), folder / "stages.safetensors")
             if result.state is not None:
                 _save_arrays(result.state, folder / "model.safetensors")
             if result.description is not None:
@@ -132,6 +150,16 @@ class CellStore:
         """Whether the cell's model has an embedding: scores, trees and late fusion have none."""
         return (self.folder / str(key) / "embedding.safetensors").exists()
 
+    def stages(self, key: CellKey) -> Stages | None:
+        """The embeddings in the course of training; None where they were not kept."""
+        path = self.folder / str(key) / "stages.safetensors"
+        if not path.exists():
+            return None
+        arrays = load_file(path)
+        middle = arrays.get("middle")
+        epoch = int(arrays["middle_epoch"]) if middle is not None else None
+        return Stages(start=arrays["start"], middle=middle, end=arrays["end"], middle_epoch=epoch)
+
     def description(self, key: CellKey) -> dict[str, Any]:
         """What is needed to build the model again, but its weights."""
         description: dict[str, Any] = json.loads(self._file(key, "model.json").read_text(encoding="utf-8"))
@@ -159,6 +187,13 @@ class CellStore:
         if not path.exists():
             raise RunError(f"Cell {key} lacks its {name}: remove the cell's folder and run again.")
         return path
+
+
+def _stage_arrays(stages: Stages) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"start": stages.start, "end": stages.end}
+    if stages.middle is not None:
+        arrays |= {"middle": stages.middle, "middle_epoch": np.array(stages.middle_epoch, dtype=np.int64)}
+    return arrays
 
 
 def _save_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -58,6 +58,10 @@ class GridData:
         """Of a cell."""
         return self.config.threads or allowed_cores()
 
+    def followed(self, key: CellKey) -> bool:
+        """Whether the cell keeps what its network made of the cases on the way: one cell a model does."""
+        return (key.seed, key.fold, key.part) == (self.config.seeds[0], self.folds[0].index, -1)
+
     def fold(self, key: CellKey) -> Fold:
         """The split that a cell is trained on."""
         whole = next(fold for fold in self.folds if fold.index == key.fold)

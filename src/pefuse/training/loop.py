@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from pefuse.errors import RunError
 from pefuse.evaluation import auroc
 from pefuse.training.data import Batch, CaseSource
+from pefuse.training.snapshots import Snapshots
 
 __all__ = ["Epoch", "History", "LoopConfig", "Task", "positive_weight", "predict", "train", "weighted_bce"]
 
@@ -104,12 +105,14 @@ def train(
     fabric: Fabric,
     learning_rates: Sequence[tuple[list[nn.Parameter], float]] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    snapshots: Snapshots | None = None,
 ) -> History:
     """Fit `module` in place and leave it in eval mode with the weights of its best epoch.
 
     Args:
         learning_rates: parameter groups with a factor on the learning rate each; default: all with 1.
         on_epoch: called after each epoch, for a progress bar.
+        snapshots: given weights of the start and of half-way to keep.
 
     Raises:
         RunError: a loss is not a number: the training lost itself.
@@ -132,6 +135,8 @@ def train(
     first_kept = min(config.min_epochs, config.epochs)
     epochs: list[Epoch] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
+    if snapshots:
+        snapshots.begin(module)
     for number in range(config.epochs):
         with _told_when_lost():
             train_loss = _one_epoch(step, module, training, config, generator, optimiser, fabric, weight, average)
@@ -143,6 +148,8 @@ def train(
             score = epoch.validation_auc if config.monitor == "auc" else -epoch.validation_loss
             if number + 1 >= first_kept and (best is None or score > best[0]):
                 best = (score, number, copy.deepcopy(module.state_dict()))
+            if snapshots:
+                snapshots.keep(module, epoch=number, best_epoch=best[1] if best else None)
         epochs.append(epoch)
         if on_epoch:
             on_epoch(epoch)

@@ -21,6 +21,8 @@ from pefuse.training.config import RunConfig
 from pefuse.training.data import Batch, CaseSource
 from pefuse.training.folddata import SPLITS, FoldData
 from pefuse.training.loop import History, predict, train
+from pefuse.training.recipes.stages import stages_of
+from pefuse.training.snapshots import Snapshots
 
 __all__ = [
     "CellContext",
@@ -46,6 +48,11 @@ class CellContext:
     fabric: Fabric
     out_of_fold: Mapping[str, Sequence[CellKey]]  # by need: cells whose held-out studies cover the training part
     pretrained: Path | None = None  # Swin's
+    followed: bool = False  # embeddings of the start and the middle of training are kept too
+
+    def snapshots(self) -> Snapshots | None:
+        """For the training of one network; None where it is not followed."""
+        return Snapshots() if self.followed else None
 
 
 def cell_seed(key: CellKey) -> int:
@@ -79,8 +86,9 @@ def network_result(
     batch_size: int,
     state: dict[str, NDArray[Any]],
     description: dict[str, object],
+    snapshots: Snapshots | None = None,
 ) -> CellResult:
-    """Logits and embeddings of all cases, in one pass."""
+    """Logits and embeddings of all cases, in one pass; with `snapshots` those of earlier weights too."""
 
     def both(net: nn.Module, batch: Batch) -> Tensor:
         logit, embedding = embed(net, batch)
@@ -90,6 +98,16 @@ def network_result(
         split: predict(module, both, source, fabric=context.fabric, batch_size=batch_size)
         for split, source in sources.items()
     }
+    embedding = np.concatenate([output[:, 1:] for output in outputs.values()])
+    stages = None if snapshots is None else stages_of(
+        module, sources,
+        vectors=lambda net, batch: embed(net, batch)[1],
+        snapshots=snapshots,
+        best_epoch=history.best_epoch,
+        end=embedding,
+        fabric=context.fabric,
+        batch_size=batch_size,
+    )  # fmt: skip
     return CellResult(
         predictions=predictions_table(
             {split: source.study_ids for split, source in sources.items()},
@@ -97,7 +115,8 @@ def network_result(
         ),
         history=history_table(history),
         best_epoch=history.best_epoch,
-        embedding=np.concatenate([output[:, 1:] for output in outputs.values()]),
+        embedding=embedding,
+        stages=stages,
         state=state,
         description={**description, "logit_shift": shift},
     )

@@ -49,10 +49,12 @@ def train_scan(row: Row, key: CellKey, context: CellContext) -> CellResult:
         loss=lambda net, batch, weight: weighted_bce(net(batch.image).logit, batch.label, weight),
         logit=lambda net, batch: net(batch.image).logit,
     )
-    history = train_on(module, sources, key, context, task=task, config=settings.loop)
+    snapshots = context.snapshots()
+    history = train_on(module, sources, key, context, task=task, config=settings.loop, snapshots=snapshots)
     return network_result(
         module, sources, context,
         embed=_image_embedding,
+        snapshots=snapshots,
         shift=math.log(positive_weight(sources["train"].labels)),
         history=history,
         batch_size=settings.loop.batch_size,
@@ -104,10 +106,12 @@ def train_record(row: Row, key: CellKey, context: CellContext) -> CellResult:
         return task_loss + settings.sparsity_weight * cast(Tensor, output.sparsity_loss)
 
     task = Task(loss=loss, logit=lambda net, batch: net(batch.ehr).logit)
-    history = train_on(module, sources, key, context, task=task, config=settings.loop)
+    snapshots = context.snapshots()
+    history = train_on(module, sources, key, context, task=task, config=settings.loop, snapshots=snapshots)
     result = network_result(
         module, sources, context,
         embed=_record_embedding,
+        snapshots=snapshots,
         shift=math.log(positive_weight(sources["train"].labels)),
         history=history,
         batch_size=settings.loop.batch_size,

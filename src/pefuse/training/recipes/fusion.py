@@ -6,6 +6,7 @@ together, each modality keeping a loss of its own. `FusionTraining.schedule` say
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -30,7 +32,9 @@ from pefuse.training.folddata import SPLITS
 from pefuse.training.loop import History, LoopConfig, Task, positive_weight, predict, weighted_bce
 from pefuse.training.recipes.context import CellContext, network_result, predictions_table, train_on
 from pefuse.training.recipes.encoders import hide_columns
+from pefuse.training.recipes.stages import all_vectors, stages_of
 from pefuse.training.recipes.trees import grow_trees, rounds_table
+from pefuse.training.snapshots import Snapshots
 
 __all__ = ["train_fusion"]
 
@@ -50,10 +54,16 @@ def train_fusion(row: Row, key: CellKey, context: CellContext) -> CellResult:
     if isinstance(fusion, VectorFusion) and fusion.head is None:
         return _grown(fusion, key, context, taken)
     schedule = _schedule(fusion, settings)
+    start = _start(fusion, taken, context)
+    snapshots = context.snapshots()
     if schedule != "end-to-end":
-        history = train_on(fusion, taken, key, context, task=_fusion_task(settings), config=settings.loop)
+        history = train_on(
+            fusion, taken, key, context, task=_fusion_task(settings), config=settings.loop, snapshots=snapshots
+        )
     if schedule == "stage-wise":
-        return _result(fusion, fusion, taken, history, settings.loop, context)
+        result = _result(fusion, fusion, taken, history, settings.loop, context)
+        return _with_stages(result, fusion, taken, start, snapshots, settings.loop, context)
+    snapshots = context.snapshots()
     joint = encoders.joined(fusion, frozen_statistics=settings.joint_statistics == "frozen")
     sources = encoders.sources(augmented=True)
     history = train_on(
@@ -61,8 +71,10 @@ def train_fusion(row: Row, key: CellKey, context: CellContext) -> CellResult:
         task=_joint_task(settings),
         config=settings.joint,
         learning_rates=_rates(joint, settings),
+        snapshots=snapshots,
     )  # fmt: skip
-    return _result(joint, fusion, sources, history, settings.joint, context)
+    result = _result(joint, fusion, sources, history, settings.joint, context)
+    return _with_stages(result, joint, sources, start, snapshots, settings.joint, context)
 
 
 def _schedule(fusion: Fusion, settings: FusionTraining) -> Schedule:
@@ -225,6 +237,60 @@ def _fused(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Logit and the vector that the head sees."""
     output = net(batch.image, batch.ehr, batch.has_image, batch.has_ehr)
     return output.logit, (output.fusion.fused if isinstance(net, EndToEndFusion) else output.fused)
+
+
+def _last_vector(net: nn.Module, fused: Tensor) -> Tensor:
+    """Of the fused vectors (B, K), what the decision is read from by a last layer (B, E).
+
+    Only this can be followed: a fitted reduction of fixed encoders gives the same fused vector from start to end.
+    """
+    head = getattr(net.fusion if isinstance(net, EndToEndFusion) else net, "head", None)
+    if not isinstance(head, TabNet):
+        return fused
+    vector: Tensor = head(fused).embedding
+    return vector
+
+
+def _last_vectors(net: nn.Module, batch: Batch) -> Tensor:
+    return _last_vector(net, _fused(net, batch)[1])
+
+
+def _start(fusion: Fusion, taken: Sources, context: CellContext) -> NDArray[np.float32] | None:
+    """The last vectors (N, E) of the fusion before any training; None where it is not followed."""
+    if not context.followed:
+        return None
+    return all_vectors(
+        copy.deepcopy(fusion), taken, vectors=_last_vectors, fabric=context.fabric, batch_size=ROWS_AT_ONCE
+    )
+
+
+def _with_stages(
+    result: CellResult,
+    module: EndToEndFusion | Fusion,
+    sources: Sources,
+    start: NDArray[np.float32] | None,
+    snapshots: Snapshots | None,
+    loop: LoopConfig,
+    context: CellContext,
+) -> CellResult:
+    """With what was followed; the middle is that of the last part of the training, which trained `module`."""
+    if snapshots is None:
+        return result
+    assert result.embedding is not None
+    assert result.best_epoch is not None
+    with torch.inference_mode():
+        end = _last_vector(module, torch.from_numpy(result.embedding).to(context.fabric.device))
+    stages = stages_of(
+        module, sources,
+        vectors=_last_vectors,
+        snapshots=snapshots,
+        best_epoch=result.best_epoch,
+        start=start,
+        end=end.float().cpu().numpy(),
+        fabric=context.fabric,
+        batch_size=loop.batch_size,
+    )  # fmt: skip
+    return replace(result, stages=stages)
 
 
 def _result(
