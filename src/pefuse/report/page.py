@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pefuse.errors import PefuseError
 from pefuse.report.figures import Plot, inline_svg
+from pefuse.report.scripts import load_scripts, script_policy
 from pefuse.report.sections import SECTIONS, Content, Material, Section
 from pefuse.report.tables import format_estimate, format_number, format_p
 from pefuse.report.wording import counted, question, without_paths
@@ -34,6 +35,7 @@ class _Part:
     section: Section
     html: Markup
     plots: tuple[Plot, ...] = ()
+    scripts: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -49,8 +51,11 @@ def build_page(material: Material, *, sections: Sequence[Section] = SECTIONS) ->
         "ideals": material.ideals,
     }
     parts = [part for section in sections if (part := _part(section, material, templates, common)) is not None]
+    scripts = load_scripts(name for part in parts for name in part.scripts)
     html = templates.get_template("report.html").render(
         **common,
+        scripts=scripts,
+        script_policy=script_policy(scripts),
         question=question(material.run.outcome, material.run.horizon_days),
         models=[model for model in material.results.of_table(1) if model.family != "ideal"],
         parts=parts,
@@ -83,7 +88,8 @@ def _part(
         return _Part(section=section, html=Markup(), problem=str(error))
     if content is None:
         return None
-    return _Part(section=section, html=_rendered(section, content, templates, common), plots=content.plots)
+    html = _rendered(section, content, templates, common)
+    return _Part(section=section, html=html, plots=content.plots, scripts=content.scripts)
 
 
 def _rendered(section: Section, content: Content, templates: jinja2.Environment, common: dict[str, Any]) -> Markup:

@@ -61,10 +61,14 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a section's template is given by name, and its figures, which the template finds as `plots`."""
+    """What a section's template is given by name, its figures, which the template finds as `plots`, and scripts.
+
+    `scripts` are names of files in `assets/`, which the page runs once, at its end, in this order.
+    """
 
     context: Mapping[str, Any] = field(default_factory=dict)
     plots: tuple[Plot, ...] = ()
+    scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
