@@ -166,6 +166,14 @@ def test_scores_that_rank_alike_have_nothing_to_exchange():
     assert (test.difference, test.p_value, test.permutations) == (0.0, 1.0, 1)
 
 
+def test_thousands_of_cases_are_exchanged_too():
+    labels, first, second = two_scores(cases=3000, deaths=300)
+    test = permutation_test(labels, first, second, permutations=1000)
+
+    assert test.p_value == pytest.approx(1 / 1001)
+    assert delong_test(labels, first, second).p_value < 1e-4
+
+
 def test_the_studies_of_a_patient_are_exchanged_together():
     """Two patients, so four exchanges; all of one patient's studies speak for the first score."""
     labels, patients = [1, 0, 1, 0], ["p", "p", "q", "q"]

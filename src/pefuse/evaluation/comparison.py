@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +30,8 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Permutations are taken in blocks of so many signs at a time: 8 MB.
-BLOCK_SIGNS = 2_000_000
+# Permutations are taken in blocks of so many exchanges at a time: 4 MB.
+BLOCK_EXCHANGES = 500_000
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,13 @@ def permutation_test(
     patients = np.arange(died.size) if clusters is None else cluster_numbers(clusters, died.size)
     together = np.bincount(patients, weights=weights)  # whole numbers: sums are exact
     moving = together[together != 0]
-    exact = 2.0**moving.size <= permutations
-    if exact:
-        extreme = _as_extreme(_all_signs(moving.size), moving, observed)
+    if moving.size <= math.log2(permutations):
+        extreme = _as_extreme(_all_exchanges(moving.size), moving)
         return PermutationTest(observed / scale, extreme / 2**moving.size, 2**moving.size, exact=True)
     generator = np.random.default_rng(seed)
-    block = max(1, BLOCK_SIGNS // moving.size)
+    block = max(1, BLOCK_EXCHANGES // moving.size)
     extreme = sum(
-        _as_extreme(_random_signs(min(block, permutations - start), moving.size, generator), moving, observed)
+        _as_extreme(_random_exchanges(min(block, permutations - start), moving.size, generator), moving)
         for start in range(0, permutations, block)
     )
     return PermutationTest(observed / scale, (extreme + 1) / (permutations + 1), permutations, exact=False)
@@ -198,18 +198,19 @@ def _twice_below(values: FloatArray, others: FloatArray) -> IntArray:
     return 2 * others.size - _twice_above(values, others)
 
 
-def _as_extreme(signs: NDArray[np.float32], weights: FloatArray, observed: int) -> int:
-    """How many rows of signs give a sum at least as far from 0 as the observed one."""
-    return int((np.abs(signs @ weights) >= abs(observed)).sum())
+def _as_extreme(exchanged: NDArray[np.uint8], weights: FloatArray) -> int:
+    """How many rows of exchanges (1 = exchanged) give a sum at least as far from 0 as none exchanged."""
+    observed = weights.sum()
+    return int((np.abs(observed - 2 * (exchanged.astype(np.float64) @ weights)) >= abs(observed)).sum())
 
 
-def _all_signs(count: int) -> NDArray[np.float32]:
-    bits = np.arange(2**count)[:, None] >> np.arange(count) & 1
-    return (1 - 2 * bits).astype(np.float32)
+def _all_exchanges(count: int) -> NDArray[np.uint8]:
+    return (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(np.uint8)
 
 
-def _random_signs(rows: int, count: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    return 1 - 2 * generator.integers(0, 2, size=(rows, count), dtype=np.int8).astype(np.float32)
+def _random_exchanges(rows: int, count: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    drawn = generator.integers(0, 256, size=(rows, -(-count // 8)), dtype=np.uint8)
+    return np.unpackbits(drawn, axis=1, count=count)
 
 
 def _mcnemar(right_a: BoolArray, right_b: BoolArray) -> McnemarTest:
