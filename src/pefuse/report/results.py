@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from pefuse.report.estimates import Estimate, Frozen, estimate, told
+from pefuse.report.evidence import Evidence
 from pefuse.report.names import Family, Modality
 
 __all__ = [
@@ -26,7 +29,7 @@ __all__ = [
     "told",
 ]
 
-FORMAT = 3  # of results.json: an older one is computed again
+FORMAT = 4  # of results.json: an older one is computed again
 RATES = ("accuracy", "specificity", "sensitivity", "ppv", "npv")
 INPUTS = (
     "predictions.csv",
@@ -36,6 +39,8 @@ INPUTS = (
     "quarantine.csv",
     "failed.csv",
     "studies.csv",
+    "subgroups.csv",
+    "characteristics.csv",
 )
 
 
@@ -59,7 +64,7 @@ class Judgement(Frozen):
     fn: int | None = None
     fp: int | None = None
     tn: int | None = None
-    rates: dict[str, Estimate] = {}
+    rates: dict[str, Estimate] = Field(default_factory=dict)
 
 
 class ModelResult(Frozen):
@@ -180,6 +185,7 @@ class Results(Frozen):
     comparisons: tuple[Comparison, ...] = ()
     subgroups: tuple[SubgroupRow, ...] = ()
     repeats: tuple[Repeats, ...] = ()
+    evidence: Evidence = Field(default_factory=Evidence)
 
     def of_table(self, number: int) -> tuple[ModelResult, ...]:
         """The models of Table 1 or 3."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -23,6 +23,7 @@ from pefuse.evaluation import (
 )
 from pefuse.report.aggregation import ModelScores, collect_scores
 from pefuse.report.contrasts import compare_with, reference_model
+from pefuse.report.evidence import ELSEWHERE, gather_evidence
 from pefuse.report.names import ABLATED, Modality, model_name
 from pefuse.report.results import (
     RATES,
@@ -44,8 +45,20 @@ __all__ = ["summarise_scores"]
 ONE_PART = {variant for variants in SECTIONS.values() for variant in variants}
 
 
-def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
-    """Judge all models of a run. `inputs` is the digest of the files that were read."""
+def summarise_scores(
+    run: RunFolder, *, inputs: str, subgroups: Sequence[str] = (), prevalence: float = ELSEWHERE
+) -> Results:
+    """Judge all models of a run.
+
+    Args:
+        run: what the run saved.
+        inputs: the digest of the files that were read.
+        subgroups: columns that the user wants groups of, beside sex, age and site.
+        prevalence: mortality of patients elsewhere, to re-express PPV and NPV at.
+
+    Raises:
+        RunError: a column of `subgroups` that is nowhere, or has too many values.
+    """
     scores = collect_scores(run)
     ideal_aucs = {
         model_name(one.name).modality: auroc(one.test["label"], one.test["score"])
@@ -57,6 +70,7 @@ def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
     reference = reference_model(scores)
     places = {one.name: table_of(one.name, run.config) for one in scores}
     models = tuple(_model_result(one, ideal_aucs, places[one.name]) for one in scores)
+    rows = tuple(over_subgroups(models, scores, run.studies))
     return Results(
         inputs=inputs,
         simulated=run.simulated,
@@ -69,8 +83,15 @@ def summarise_scores(run: RunFolder, *, inputs: str) -> Results:
         models=models,
         reference=reference.name if reference else None,
         comparisons=tuple(compare_with(reference, scores, places)) if reference else (),
-        subgroups=tuple(over_subgroups(models, scores, run.studies)),
+        subgroups=rows,
         repeats=tuple(over_repeats(models, scores)),
+        evidence=gather_evidence(
+            run,
+            [one for one in scores if places[one.name] == 1],
+            compared=[*([reference.name] if reference else []), *(row.name for row in rows)],
+            subgroups=subgroups,
+            prevalence=prevalence,
+        ),
     )
 
 

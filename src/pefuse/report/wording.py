@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from pefuse.report.redaction import without_paths
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.tables import format_estimate, format_number
 from pefuse.types import DEATH
@@ -22,14 +22,6 @@ __all__ = [
 
 ENOUGH_DEATHS = 100
 """Below this many deaths, external validation is imprecise (Collins, Ogundimu & Altman 2016)."""
-
-# A word that begins as an absolute path of Unix or Windows does and has a second slash: not "mg/dL", not "/HPF".
-_PATH = re.compile(r"(?<![\w.])(?:~[/\\]|[A-Za-z]:[/\\]|[/\\]{1,2}(?=[^\s/\\]+[/\\]))[^\s'\",;()]+")
-
-
-def without_paths(text: str) -> str:
-    """The text with absolute paths cut out: they tell of users and machines, and a report travels."""
-    return _PATH.sub("(path)", text)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
