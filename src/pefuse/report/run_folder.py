@@ -1,13 +1,16 @@
 """A run folder, read back and checked: all that a report may know.
 
     predictions.csv         needed: `PREDICTION_COLUMNS`, one row a study x model x seed x fold
-    cohort.json             name, simulated, horizon_days, studies, labelled, deaths, by_split, by_year, flow
+    cohort.json             name, simulated, horizon_days, studies, labelled, deaths, by_split, by_year, flow,
+                            characteristics (name, label, unit, group, kind of each column of characteristics.csv)
     config.yaml             the resolved config
     environment.json        versions, cores, seeds, seconds of each stage
     quarantine.csv          study_id, step, reason, remedy
     failed.csv              model, seed, fold, reason: what could not be trained
     cells/<key>/            manifest.json, history.csv, importance.csv
     studies.csv             study_id, sex, age_years, year, site: what subgroups are made of
+    subgroups.csv           the user's own: study_id and one column a grouping, for `pefuse report --subgroup`
+    characteristics.csv     study_id, and what was known before the scan that a cohort table tells of
     ideal.csv, truth.json   of a simulated cohort
 
 All but the predictions may be absent: the report then shows the rest.
@@ -66,6 +69,8 @@ class RunFolder:
     studies: pd.DataFrame = field(repr=False)  # STUDY_COLUMNS, indexed by study_id
     truth: dict[str, Any]
     cells: tuple[Cell, ...]
+    characteristics: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)  # indexed by study_id
+    subgroups: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)  # indexed by study_id
 
     @property
     def simulated(self) -> bool:
@@ -102,6 +107,7 @@ def read_run(folder: Path) -> RunFolder:
     """
     predictions = read_predictions(folder)
     ideal = _optional(folder / "ideal.csv", _table(IDEAL_COLUMNS))
+    characteristics = _optional(folder / "characteristics.csv", _table(("study_id",)))
     return RunFolder(
         predictions=predictions,
         cohort=_optional(folder / "cohort.json", _json_mapping) or {},
@@ -111,6 +117,10 @@ def read_run(folder: Path) -> RunFolder:
         failed=_or_empty(_optional(folder / "failed.csv", _table(FAILED_COLUMNS)), FAILED_COLUMNS),
         ideal=_or_empty(ideal, IDEAL_COLUMNS).set_index("study_id"),
         studies=_or_empty(_optional(folder / "studies.csv", _table(STUDY_COLUMNS)), STUDY_COLUMNS).set_index(
+            "study_id"
+        ),
+        characteristics=_or_empty(characteristics, ("study_id",)).set_index("study_id"),
+        subgroups=_or_empty(_optional(folder / "subgroups.csv", _table(("study_id",))), ("study_id",)).set_index(
             "study_id"
         ),
         truth=_optional(folder / "truth.json", _json_mapping) or {},
@@ -229,7 +239,9 @@ class _MissingColumnError(ValueError):
 
 def _table(columns: tuple[str, ...]) -> Callable[[Path], pd.DataFrame]:
     def read(path: Path) -> pd.DataFrame:
-        table = pd.read_csv(path, dtype={"study_id": str, "model": str, "feature": str}, keep_default_na=True)
+        table = pd.read_csv(
+            path, dtype={"study_id": str, "model": str, "feature": str, "site": str}, keep_default_na=True
+        )
         for column in columns:
             if column not in table.columns:
                 raise _MissingColumnError(f'the column "{column}" is missing.')

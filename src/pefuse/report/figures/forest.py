@@ -25,7 +25,7 @@ APART = 0.2  # between the models of a row, in rows
 
 
 def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
-    """One measure: groups down the side under the name of their grouping, one mark a model with its 95 % interval."""
+    """One measure: groups down the side, by grouping; one mark a model with its 95 % interval."""
     models = list(dict.fromkeys((row.name, row.label) for row in rows))
     groupings = list(dict.fromkeys((row.grouping, row.grouping_label) for row in rows))
     by = {(row.name, row.grouping): row for row in rows}

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from pefuse.report.sections import (
     asked,
+    benefit,
+    bundles,
     calibration,
+    cases,
     checklists,
     cohort,
     comparison,
     curves,
     facts,
+    fairness,
     generalisation,
+    heat_truth,
     importance,
     limits,
+    operating_points,
     quarantine,
+    regret,
     spread,
     table1,
     table2,
     table3,
     training,
+    uncertainty,
 )
 from pefuse.report.sections.contract import Section
 
@@ -31,19 +39,27 @@ SECTIONS: tuple[Section, ...] = (
     # Results
     table1.SECTION,
     comparison.SECTION,
+    operating_points.SECTION,
     table2.SECTION,
+    fairness.SECTION,
     table3.SECTION,
     # Quality
     curves.SECTION,
     generalisation.SECTION,
     calibration.SECTION,
+    benefit.SECTION,
+    uncertainty.SECTION,
+    regret.SECTION,
     spread.SECTION,
     training.SECTION,
     # Explanation
     importance.SECTION,
+    cases.SECTION,
+    heat_truth.SECTION,
     # Run
     quarantine.SECTION,
     facts.SECTION,
     limits.SECTION,
+    bundles.SECTION,
     checklists.SECTION,
 )
