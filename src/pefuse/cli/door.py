@@ -22,6 +22,7 @@ from pefuse.cli.checking import check
 from pefuse.cli.data import prepare, simulate
 from pefuse.cli.demo import demo
 from pefuse.cli.doctor import doctor
+from pefuse.cli.explaining import explain
 from pefuse.cli.failure import Failure, explain_failure
 from pefuse.cli.importing import importing
 from pefuse.cli.learn import compare, fit
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, simulate, check, score, prepare, compare, fit, report, doctor):
+for verb in (demo, simulate, check, score, prepare, compare, fit, explain, report, doctor):
     app.command()(verb)
 app.add_typer(importing, name="import")
 

@@ -1,5 +1,6 @@
 """Scans in: DICOM, NIfTI, NRRD and MHA to volumes in HU, and those to the model's grid."""
 
+from pefuse.ct.lungs import cut_to_lungs
 from pefuse.ct.prepare import prepare, prepared_folder
 from pefuse.ct.prepared import PreparedScans, load_prepared
 from pefuse.ct.reports import SeriesEntry, SeriesReport
@@ -16,6 +17,7 @@ __all__ = [
     "ScanRules",
     "SeriesEntry",
     "SeriesReport",
+    "cut_to_lungs",
     "load_prepared",
     "load_rules",
     "prepare",

@@ -1,29 +1,27 @@
 """Why a model says what it says: of the scan, of the record, and of both against each other."""
 
-from pefuse.explain.bilinear import AttentionMap, attention_map
-from pefuse.explain.importance import FeatureImportance, NotExplained
-from pefuse.explain.modality import ModalityRisks, modality_risks, modality_table
-from pefuse.explain.record import mask_importance
-from pefuse.explain.record_truth import record_truth_table
-from pefuse.explain.shares import FeatureShare, feature_importance, feature_shares, record_importance_table
-from pefuse.explain.signal import FeatureSignal, signal_of_record
-from pefuse.explain.trees import tree_importance
+from pefuse.explain.gradcam import HeatMethod
+from pefuse.explain.heat import Heat, find_heat, find_occlusion
+from pefuse.explain.layers import image_layers
+from pefuse.explain.modality import modality_risks
+from pefuse.explain.patient import PatientFiles, explain_patient
+from pefuse.explain.run import ExplainOptions, explain_run
+from pefuse.explain.scanner import to_scanner, write_nifti
+from pefuse.explain.shares import feature_importance, feature_shares
 
 __all__ = [
-    "AttentionMap",
-    "FeatureImportance",
-    "FeatureShare",
-    "FeatureSignal",
-    "ModalityRisks",
-    "NotExplained",
-    "attention_map",
+    "ExplainOptions",
+    "Heat",
+    "HeatMethod",
+    "PatientFiles",
+    "explain_patient",
+    "explain_run",
     "feature_importance",
     "feature_shares",
-    "mask_importance",
+    "find_heat",
+    "find_occlusion",
+    "image_layers",
     "modality_risks",
-    "modality_table",
-    "record_importance_table",
-    "record_truth_table",
-    "signal_of_record",
-    "tree_importance",
+    "to_scanner",
+    "write_nifti",
 ]

@@ -132,7 +132,9 @@ class _Known:
         """
         panel = next((item.panel for item in measurements() if item.concept == concept), "")
         share = next((item.share for item in panels() if item.name == panel), 0.0)
-        missing = float(np.isnan(self._numbers(column)).mean())
+        latest = self.record.place(concept)  # what is made of several values lacks more than the measurement does
+        numbers = self._numbers(column) if latest is None else self.record.numbers(latest)
+        missing = float(np.isnan(numbers).mean())
         if not 0 < missing < 1:
             return 0.0
         visits = VISITS_MEAN * np.exp(VISITS_ON_FRAILTY**2 / 2)

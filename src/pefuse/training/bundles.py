@@ -199,9 +199,10 @@ def _config(row: Row, data: GridData) -> dict[str, Any]:
     settings = data.config.model_dump(mode="json")
     rows = [row, *(model_row(need) for need in row.needs)]
     names = {name for one in rows for name in settings_of(one)}
-    names |= {"preset", "folds", "fold_seed", "seeds"} | (
-        {"options"} if row.base in data.config.options else set()
-    )
+    names |= {"preset", "folds", "fold_seed", "seeds"}
+    # How a record becomes features was decided before any cell learned, and a new patient's must become the same.
+    names |= {"features"} if row.record else set()
+    names |= {"options"} if row.base in data.config.options else set()
     return {name: value for name, value in settings.items() if name in names}
 
 

@@ -1,0 +1,102 @@
+"""The figure of one scan: the slices where the heat is, in two windows, the heat over them with its scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pefuse.ct import windowed
+from pefuse.storage import atomic_file
+
+__all__ = ["draw_slices", "hot_slices"]
+
+WINDOWS_HU = {"mediastinal window": (-135.0, 215.0), "lung window": (-1250.0, 250.0)}
+SHOWN = 4
+LEAST_SHOWN = 0.15  # of the hottest voxel: fainter heat is left out, and what is left is seen through
+MOST_OPAQUE = 0.6
+INK, MUTED = "#1b2430", "#5b6675"
+
+
+def hot_slices(heat: NDArray[np.float32], *, count: int = SHOWN, apart: int | None = None) -> list[int]:
+    """Axial slices with the most heat, from the feet up, no two closer than `apart`.
+
+    By default that is a sixteenth of the scan. Without any heat they are spread evenly.
+    """
+    slices = len(heat)
+    gap = max(1, slices // 16) if apart is None else apart
+    along = heat.sum(axis=(1, 2))
+    if not along.any():
+        return [round((place + 0.5) * slices / count) for place in range(count)]
+    chosen: list[int] = []
+    for place in np.argsort(-along, kind="stable").tolist():
+        if len(chosen) < count and along[place] > 0 and all(abs(place - other) >= gap for other in chosen):
+            chosen.append(place)
+    return sorted(chosen)
+
+
+def draw_slices(
+    path: Path,
+    hu: NDArray[np.int16] | NDArray[np.float32],
+    heat: NDArray[np.float32],
+    slices: list[int],
+    *,
+    spacing_mm: tuple[float, float, float],
+    note: str = "",
+) -> None:
+    """Write a PNG: a row a window, a column a slice, and the heat's colour scale.
+
+    Slices are shown as a radiologist sees them: from the feet, the patient's right on the left.
+
+    Args:
+        hu: `(Z, Y, X)`.
+        heat: the same shape, not negative; it is shown as a share of its own maximum.
+        slices: indices along Z.
+        spacing_mm: along `(Z, Y, X)`, for the slices' proportions and heights.
+        note: a line below, such as that the scan is simulated.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    most = float(heat.max())
+    shares = heat / most if most > 0 else heat
+    aspect = spacing_mm[1] / spacing_mm[2]
+    tall = 2.1 * hu.shape[1] * spacing_mm[1] / (hu.shape[2] * spacing_mm[2])
+    figure = Figure(figsize=(2.1 * len(slices) + 0.9, len(WINDOWS_HU) * (tall + 0.3) + 0.35), layout="constrained")
+    figure.patch.set_facecolor("white")
+    grid = figure.subplots(len(WINDOWS_HU), len(slices), squeeze=False)
+    shown = None
+    for row, (name, window) in zip(grid, WINDOWS_HU.items(), strict=True):
+        for axes, place in zip(row, slices, strict=True):
+            grey = windowed(hu[place], window_hu=window)
+            axes.imshow(grey, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
+            opacity = np.where(shares[place] >= LEAST_SHOWN, MOST_OPAQUE * shares[place] ** 0.5, 0.0)
+            shown = axes.imshow(
+                shares[place],
+                cmap="inferno",
+                vmin=0,
+                vmax=1,
+                alpha=opacity,
+                aspect=aspect,
+                interpolation="bilinear",
+            )
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for edge in axes.spines.values():
+                edge.set_visible(False)
+            axes.set_title(f"{place * spacing_mm[0]:.0f} mm above the lowest slice", fontsize=7, color=INK, pad=3)
+            axes.text(0.02, 0.5, "R", color="white", fontsize=7, transform=axes.transAxes, va="center")
+        row[0].set_ylabel(name, fontsize=8, color=INK)
+    assert shown is not None
+    bar = figure.colorbar(shown, ax=grid.ravel().tolist(), fraction=0.03, pad=0.01, ticks=[0, 0.5, 1])
+    bar.set_label("heat, as a share of the hottest voxel", fontsize=7, color=INK)
+    bar.ax.tick_params(labelsize=7, colors=MUTED)
+    if note:
+        figure.supxlabel(note, fontsize=7, color=MUTED)
+    with atomic_file(path) as partial:
+        canvas: Any = FigureCanvasAgg(figure)  # untyped in matplotlib
+        canvas.print_png(str(partial), pil_kwargs={"optimize": True})
