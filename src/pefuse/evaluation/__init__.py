@@ -51,6 +51,7 @@ from pefuse.evaluation.discrimination import (
     average_precision,
     delong,
     delong_interval,
+    newcombe_interval,
     placements,
     precision_recall_curve,
     roc_curve,
@@ -71,6 +72,7 @@ from pefuse.evaluation.recalibration import IsotonicScaling, PlattScaling, Weigh
 from pefuse.evaluation.reclassification import Reclassification, integrated_discrimination, net_reclassification
 from pefuse.evaluation.regret import RiskRegret, auc_regret, risk_regret
 from pefuse.evaluation.repeats import RepeatSummary, TrainingSpread, summarise_repeats, training_spread
+from pefuse.evaluation.silhouette import Silhouette, outcome_silhouette
 from pefuse.evaluation.subgroups import SubgroupAuc, age_groups, subgroup_aucs
 from pefuse.evaluation.thresholds import (
     OperatingPoint,
@@ -112,6 +114,7 @@ __all__ = [
     "RequiredSize",
     "RiskRegret",
     "RocCurve",
+    "Silhouette",
     "SubgroupAuc",
     "TrainingSpread",
     "WeightShift",
@@ -151,8 +154,10 @@ __all__ = [
     "net_benefit",
     "net_benefit_of_all",
     "net_reclassification",
+    "newcombe_interval",
     "observed_to_expected",
     "operating_point",
+    "outcome_silhouette",
     "paper_ks_p_value",
     "percentile_interval",
     "permutation_test",
