@@ -1,6 +1,6 @@
 """How often intervals hold the truth: nominal 95 %, simulated, for 10 deaths of 72 studies and 500 of 5,000.
 
-    python benchmarks/interval_coverage.py [--repetitions 2000] [--resamples 1000]
+    python benchmarks/interval_coverage.py [--deaths 10 500] [--repetitions 2000] [--resamples 500]
 
 Two models, binormal: scores of survivors are normal around 0, those of deaths around sqrt(2) times the normal
 quantile of the AUC, so that the true AUC is known. The second model's AUC is 0.05 less, and the two correlate by
@@ -20,9 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from pefuse.evaluation import Interval, bootstrap_scores, delong_interval, delong_test, percentile_interval
+from pefuse.evaluation import (
+    Interval,
+    bootstrap_scores,
+    delong_interval,
+    delong_test,
+    newcombe_interval,
+    percentile_interval,
+)
 
-SETTINGS = ((10, 62), (500, 4500))
+SURVIVORS = {10: 62, 500: 4500}
 AUCS = (0.75, 0.85, 0.95, 0.98)
 LESS = 0.05  # by which the second model's AUC is lower
 CORRELATION = 0.5
@@ -56,6 +63,7 @@ def draw(random: np.random.Generator, deaths: int, survivors: int, auc: float, r
         "DeLong, logit": logit,
         "bootstrap, percentile": percentile_interval(found.resampled[0]),
         "bootstrap, BCa": found.interval(0),
+        "Newcombe": newcombe_interval(labels, scores[0]),
         "exact": delong_interval(labels, scores[0], method="exact"),
         "difference: DeLong, wald": delong_test(labels, *scores).interval,
         "difference: bootstrap, percentile": percentile_interval(found.resampled[0] - found.resampled[1]),
@@ -89,16 +97,17 @@ def coverage_rows(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--deaths", type=int, nargs="+", choices=SURVIVORS, default=list(SURVIVORS))
     parser.add_argument("--repetitions", type=int, default=2000)
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=500)
     options = parser.parse_args()
     began = time.perf_counter()
     print("| deaths of studies | AUC | interval | covered | too low | too high | median width | fell back |")
     print("|---|---|---|---|---|---|---|---|")
-    for deaths, survivors in SETTINGS:
+    for deaths in options.deaths:
         for auc in AUCS:
             for row in coverage_rows(
-                deaths, survivors, auc, repetitions=options.repetitions, resamples=options.resamples
+                deaths, SURVIVORS[deaths], auc, repetitions=options.repetitions, resamples=options.resamples
             ):
                 print(
                     f"| {row['deaths']} of {row['studies']:,} | {row['auc']:.2f} | {row['method']} "

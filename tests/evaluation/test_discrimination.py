@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pauc
 import pytest
+from scipy import stats
 from sklearn import metrics
 
-from pefuse.evaluation import auroc, average_precision, delong, delong_interval, placements, roc_curve
+from pefuse.evaluation import (
+    auroc,
+    average_precision,
+    delong,
+    delong_interval,
+    newcombe_interval,
+    placements,
+    precision_recall_curve,
+    roc_curve,
+)
 
 
 def sample(seed: int, *, cases: int = 120, deaths: int = 17, levels: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +120,50 @@ def test_interval_with_one_death_is_exact():
     assert np.isnan(delong([1, 0, 0, 0], [2, 1, 3, 0]).covariance).all()
 
 
+@pytest.mark.parametrize("seed", [1, 8])
+def test_newcombe_interval_ends_where_the_auc_is_critically_far(seed):
+    """At either bound the observed AUC lies 1.96 of that bound's own standard errors away."""
+    labels, scores = sample(seed, cases=72, deaths=10)
+    auc = auroc(labels, scores)
+
+    interval = newcombe_interval(labels, scores)
+
+    assert 0 < interval.low < auc < interval.high < 1
+    for bound in (interval.low, interval.high):
+        spread = 1 + 35 * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+        error = np.sqrt(bound * (1 - bound) * spread / (10 * 62))
+        assert abs(auc - bound) == pytest.approx(1.959964 * error)
+
+
+def test_newcombe_interval_of_perfect_scores_is_not_a_point():
+    """Perfect one way or the other: mirror images, each from its extreme; wider than half the exact one's."""
+    labels = [1] * 10 + [0] * 62
+    best, worst = newcombe_interval(labels, np.arange(72)[::-1]), newcombe_interval(labels, np.arange(72))
+
+    assert (best.high, worst.low) == (1.0, 0.0)
+    assert 0.6 < best.low < 0.95
+    assert best.low == pytest.approx(1 - worst.high)
+
+
+def test_newcombe_interval_with_one_death_is_wide():
+    interval = newcombe_interval([1, 0, 0, 0], [2, 1, 3, 0])
+
+    assert interval.high - interval.low > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("auc", [0.75, 0.98])
+def test_newcombe_interval_covers_the_truth_with_ten_deaths(auc):
+    generator = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [10, 62])
+    distance = np.sqrt(2) * stats.norm.ppf(auc)
+    inside = sum(
+        auc in newcombe_interval(labels, generator.normal(size=72) + distance * labels) for _ in range(1000)
+    )
+
+    assert 0.94 <= inside / 1000 <= 0.995
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("deaths", "survivors"), [(10, 62), (100, 400)])
 def test_logit_interval_covers_the_truth_95_times_in_100(deaths, survivors):
@@ -139,6 +193,24 @@ def test_area_below_the_roc_curve_is_the_auroc():
     area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
 
     assert area == pytest.approx(auroc(labels, scores))
+
+
+def test_precision_recall_curve_by_hand():
+    """Called from the highest score on: 1 of 1, 1 of 2, 2 of 3, 2 of 4."""
+    curve = precision_recall_curve([1, 0, 1, 0], [4, 3, 2, 1])
+
+    np.testing.assert_allclose(curve.precision, [1, 1 / 2, 2 / 3, 2 / 4])
+    np.testing.assert_allclose(curve.recall, [0.5, 0.5, 1, 1])
+    np.testing.assert_allclose(curve.thresholds, [4, 3, 2, 1])
+
+
+def test_area_by_steps_below_the_precision_recall_curve_is_the_average_precision():
+    labels, scores = sample(9, levels=2)
+    curve = precision_recall_curve(labels, scores)
+
+    area = np.sum(np.diff(curve.recall, prepend=0) * curve.precision)
+
+    assert area == pytest.approx(average_precision(labels, scores))
 
 
 def test_average_precision_by_hand():

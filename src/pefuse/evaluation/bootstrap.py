@@ -33,8 +33,8 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
-# So many weights at a time: 2 MB, which stay in a core's cache while M scores are judged on them.
-BLOCK_WEIGHTS = 500_000
+# So many weights at a time: 1 MB, which stay in a core's cache while M scores are judged on them.
+BLOCK_WEIGHTS = 250_000
 
 STATISTICS: dict[str, type[WeightedAuroc] | type[WeightedPrecision]] = {
     "auroc": WeightedAuroc,
@@ -206,8 +206,10 @@ class _Patients:
         counts = np.empty((self.studies.size, resamples), dtype=np.int32)
         for stratum in self.strata:
             size = stratum.size
-            flat = generator.integers(0, size, size=(size, resamples)) * resamples + np.arange(resamples)
-            counts[stratum] = np.bincount(flat.ravel(), minlength=size * resamples).reshape(size, resamples)
+            drawn = generator.integers(0, size, size=(size, resamples))
+            drawn *= resamples  # in place: a quarter of the time went into new arrays
+            drawn += np.arange(resamples)
+            counts[stratum] = np.bincount(drawn.ravel(), minlength=size * resamples).reshape(size, resamples)
         return counts[self.of_study]
 
 
