@@ -6,7 +6,7 @@ import re
 
 __all__ = ["latex_text", "markdown_cell", "typst_string"]
 
-_MARKDOWN = re.compile(r"([\\`*_|\[\]<>])")
+_MARKDOWN = re.compile(r"([\\`*|<]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\](?=[(\[]))")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
