@@ -73,17 +73,35 @@ def record_truth_table(
     """
     signal = signal_of_record(record, codes, truth)
     rows: list[dict[str, Any]] = []
+    judged: dict[bytes, list[dict[str, Any]]] = {}
     for bundle in bundles:
         found = feature_importance(bundle, study_ids, record)
         if isinstance(found, NotExplained):
             continue
-        drawn = _randomised(bundle, study_ids, record, seed=seed) if found.method == "masks" else []
-        for method, judged in ((found.method, [found]), (CONTROL, drawn)):
-            if judged:
-                carries = {level: carrying_features(bundle, found, signal, level=level) for level in LEAST}
-                table = _judged(judged, carries, signal, seed=seed)
-                rows += [{"model": bundle.model, "method": method, **row} for row in table]
+        # A fusion on a fixed encoder has the masks of that encoder: they are judged once.
+        same = found.by_member.tobytes()
+        if same not in judged:
+            judged[same] = _truth_of(bundle, found, study_ids, record, signal, seed=seed)
+        rows += [{"model": bundle.model, **row} for row in judged[same]]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _truth_of(
+    bundle: Bundle,
+    found: FeatureImportance,
+    study_ids: Sequence[str],
+    record: RawRecord,
+    signal: Mapping[str, FeatureSignal],
+    *,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The rows of one model: of its importance, and of the control where there is one."""
+    carries = {level: carrying_features(bundle, found, signal, level=level) for level in LEAST}
+    rows = [{"method": found.method, **row} for row in _judged([found], carries, signal, seed=seed)]
+    if found.method == "masks":
+        drawn = _randomised(bundle, study_ids, record, seed=seed)
+        rows += [{"method": CONTROL, **row} for row in _judged(drawn, carries, signal, seed=seed)]
+    return rows
 
 
 def carrying_features(
@@ -166,18 +184,15 @@ def _judged(
     return rows
 
 
-def _dealt(found: FeatureImportance, random: np.random.Generator) -> list[Array]:
-    """Importance (F,) over all members, each member's dealt out at random among its columns of one kind."""
-    dealt = []
-    for _ in range(DEALS):
-        total = np.zeros(len(found.features))
-        for one in found.columns:
-            importance = one.importance.copy()
-            for kind in (one.numeric, ~one.numeric):
-                importance[kind] = random.permutation(importance[kind])
-            np.add.at(total, one.features, importance)
-        dealt.append(total)
-    return dealt
+def _dealt(found: FeatureImportance, random: np.random.Generator) -> Array:
+    """Importance (DEALS, F) over all members, each member's dealt out at random among its columns of one kind."""
+    total = np.zeros((DEALS, len(found.features)))
+    for one in found.columns:
+        importance = np.tile(one.importance, (DEALS, 1))
+        for kind in (one.numeric, ~one.numeric):
+            importance[:, kind] = random.permuted(importance[:, kind], axis=1)
+        np.add.at(total.T, one.features, importance.T)
+    return total
 
 
 def _randomised(
