@@ -132,7 +132,7 @@ def test_an_interval_from_our_own_draws_agrees_with_scipys():
         return np.mean(deaths[..., :, None] > survivors[..., None, :], axis=(-1, -2))
 
     expected = stats.bootstrap(
-        (scores[0, died], scores[0, ~died]), of, vectorized=True, n_resamples=4000, batch=200, rng=1
+        (scores[0, died], scores[0, ~died]), of, vectorized=True, n_resamples=9999, batch=200, rng=1
     ).confidence_interval
     interval = bootstrap_scores(labels, scores[0]).interval()
 
@@ -193,7 +193,7 @@ def test_studies_copied_as_more_of_the_same_patient_tell_nothing_new():
     copied = bootstrap_scores(np.tile(labels, 3), np.tile(scores[0], 3), clusters=patients).interval()
     pretended = bootstrap_scores(np.tile(labels, 3), np.tile(scores[0], 3)).interval()
 
-    assert (copied.low, copied.high) == pytest.approx((once.low, once.high), abs=0.006)
+    assert (copied.low, copied.high) == pytest.approx((once.low, once.high), abs=0.015)
     assert pretended.high - pretended.low == pytest.approx((once.high - once.low) / np.sqrt(3), rel=0.1)
 
 
