@@ -69,13 +69,14 @@ def gather_evidence(
     able = [one for one in scores if not one.problem]
     ideals = [one for one in able if model_name(one.name).family == "ideal"]
     models = [one for one in able if model_name(one.name).family != "ideal"]
+    by_name = {one.name: one for one in models}
     learnt = [one for one in models if model_name(one.name).family != "score"]
     return Evidence(
         prevalence=prevalence,
         operating_points=operating_rows(models, prevalence=prevalence),
         calibration=calibration_rows(models, run.predictions, run.config),
         benefit=benefit_rows(models),
-        fairness=fairness_rows([one for one in models if one.name in compared], groupings),
+        fairness=fairness_rows([by_name[name] for name in dict.fromkeys(compared) if name in by_name], groupings),
         conformal=conformal_rows(models),
         ensembles=ensemble_rows(learnt, run.predictions),
         spreads=spread_rows(learnt),

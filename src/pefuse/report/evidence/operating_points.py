@@ -53,7 +53,7 @@ RULES: tuple[OperatingRule, ...] = (
     ),
     OperatingRule(
         name="benefit-0.10",
-        label="net benefit, acting at 10 %",
+        label="net benefit at 10 %",
         choose=partial(benefit_threshold, threshold_probability=0.10),
     ),
 )
@@ -68,7 +68,7 @@ class PointRow(Frozen):
     """
 
     rule: str
-    label: str
+    rule_label: str
     threshold: float
     tp: int
     fn: int
@@ -111,7 +111,7 @@ def _point(scores: ModelScores, rule: OperatingRule, prevalence: float) -> Point
     elsewhere = predictive_values(point, prevalence)
     return PointRow(
         rule=rule.name,
-        label=rule.label,
+        rule_label=rule.label,
         threshold=threshold,
         tp=point.tp,
         fn=point.fn,

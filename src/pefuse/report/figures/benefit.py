@@ -16,7 +16,7 @@ def decision_panel(scores: ModelScores, curve: DecisionCurve) -> Plot:
     """A model's net benefit with its band, treating all (grey), treating none (the line at 0)."""
     title = model_name(scores.name).label
     died = float(scores.test["label"].mean())
-    with new_figure(3.2, 2.5, margins_in=(0.52, 0.1, 0.42, 0.28)) as figure:
+    with new_figure(3.2, 2.5, margins_in=(0.58, 0.2, 0.42, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
         axes.axhline(0, color=INK, linewidth=0.9)

@@ -30,7 +30,7 @@ def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
     groupings = list(dict.fromkeys((row.grouping, row.grouping_label) for row in rows))
     by = {(row.name, row.grouping): row for row in rows}
     height = sum(1.0 + len(by[models[0][0], name].groups) for name, _ in groupings)
-    below_in = 0.45 + 0.17 * len(models)  # the axis' numbers, and a line of the legend for each model
+    below_in = 0.4 + 0.16 * len(models)  # the axis' numbers, and a line of the legend for each model
     with new_figure(3.7, 0.3 + 0.27 * height + below_in, margins_in=(1.35, 0.12, below_in, 0.3)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="x")
@@ -40,6 +40,10 @@ def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
             axes.text(0.02, place, label, transform=beside, fontsize=7.5, fontweight="bold", va="center")
             for offset, group in enumerate(by[models[0][0], grouping].groups, start=1):
                 ticks.append((place + offset, f"{group.group} ({group.deaths}/{group.studies})"))
+            for offset in _silent([by[name, grouping] for name, _ in models], measure):
+                axes.text(
+                    _left(measure), place + offset, " too few to say", fontsize=6.5, color=MUTED, va="center"
+                )
             for number, (name, _) in enumerate(models):
                 shift = APART * (number - (len(models) - 1) / 2)
                 for offset, group in enumerate(by[name, grouping].groups, start=1):
@@ -68,14 +72,23 @@ def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
 def _mark(axes: Axes, place: float, group: GroupRow, measure: str, number: int) -> None:
     found = getattr(group, measure)
     if found is None or found.value.value is None:
-        if number == 0:
-            left = RATIO_LIMITS[0] if measure == "observed_to_expected" else 0.0
-            axes.text(left, place, " too few to say", fontsize=6.5, color=MUTED, va="center")
         return
     color = LINES[number % 4][0]
     if found.value.low is not None and found.value.high is not None:
         axes.plot([found.value.low, found.value.high], [place, place], color=color, linewidth=1.2)
     axes.plot([found.value.value], [place], MARKS[number % 4], color=color, markersize=4)
+
+
+def _silent(rows: Sequence[FairnessRow], measure: str) -> list[int]:
+    """Places, from 1, of groups that no model has the measure in."""
+    of_groups = zip(*(row.groups for row in rows), strict=True)
+    return [
+        at for at, group in enumerate(of_groups, start=1) if all(getattr(one, measure) is None for one in group)
+    ]
+
+
+def _left(measure: str) -> float:
+    return RATIO_LIMITS[0] if measure == "observed_to_expected" else 0.0
 
 
 def _scale(axes: Axes, measure: str) -> None:

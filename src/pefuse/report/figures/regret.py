@@ -11,7 +11,7 @@ from pefuse.report.names import model_name
 
 __all__ = ["regret_panel"]
 
-LOWEST = 1e-4  # of the drawing: a risk of one in ten thousand or less
+LOWEST = 1e-3  # of the drawing: a risk of one in a thousand or less
 
 
 def regret_panel(scores: ModelScores, ideal: ModelScores) -> Plot:
@@ -28,7 +28,10 @@ def regret_panel(scores: ModelScores, ideal: ModelScores) -> Plot:
         axes.plot(x[~died], y[~died], "o", color=SURVIVED, markersize=3, alpha=0.6, label="survived")
         axes.plot(x[died], y[died], "D", color=DIED, markersize=4, markeredgecolor=INK, label="died")
         axes.set(
-            xscale="logit", yscale="logit", xlim=(LOWEST / 2, 1 - LOWEST / 2), ylim=(LOWEST / 2, 1 - LOWEST / 2)
+            xscale="logit",
+            yscale="logit",
+            xlim=(LOWEST * 0.7, 1 - LOWEST * 0.7),
+            ylim=(LOWEST * 0.7, 1 - LOWEST * 0.7),
         )
         ticks, texts = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99], ["0.1 %", "1 %", "10 %", "50 %", "90 %", "99 %"]
         axes.set_xticks(ticks, texts)

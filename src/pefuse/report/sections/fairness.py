@@ -26,7 +26,7 @@ def build(material: Material) -> Content | None:
             "tables": [(model_name(name).label, of) for name, of in tables],
             "measures": FOREST_MEASURES,
             "too_few": TOO_FEW,
-            "gaps": [(row, gap) for row in rows for gap in row.gaps if row.name in {one.name for one in drawn}],
+            "gaps": [(row, gap) for row in drawn for gap in row.gaps if model_name(row.name).family != "score"],
         },
         plots=tuple(forest_panel(drawn, measure) for measure in FOREST_MEASURES),
     )
