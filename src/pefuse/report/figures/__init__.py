@@ -6,6 +6,7 @@ from pefuse.report.figures.cases import case_risks
 from pefuse.report.figures.cohort import studies_by_year
 from pefuse.report.figures.conformal import conformal_bars
 from pefuse.report.figures.discrimination import roc_panels
+from pefuse.report.figures.embedding import EmbeddingPanel, embedding_figure
 from pefuse.report.figures.forest import FOREST_MEASURES, forest_panel
 from pefuse.report.figures.generalisation import validation_against_test
 from pefuse.report.figures.heat import heat_hits_panel, heat_share_panel, signal_panel
@@ -16,11 +17,13 @@ from pefuse.report.figures.training import training_panel
 
 __all__ = [
     "FOREST_MEASURES",
+    "EmbeddingPanel",
     "Plot",
     "calibration_panel",
     "case_risks",
     "conformal_bars",
     "decision_panel",
+    "embedding_figure",
     "forest_panel",
     "heat_hits_panel",
     "heat_share_panel",

@@ -12,6 +12,7 @@ from pefuse.report.sections import (
     cohort,
     comparison,
     curves,
+    embedding,
     facts,
     fairness,
     generalisation,
@@ -54,6 +55,7 @@ SECTIONS: tuple[Section, ...] = (
     training.SECTION,
     # Explanation
     importance.SECTION,
+    embedding.SECTION,
     cases.SECTION,
     heat_truth.SECTION,
     # Run
