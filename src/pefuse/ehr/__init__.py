@@ -1,5 +1,6 @@
 """Records in: what was known of a study before its scan, as features and as clinical scores."""
 
+from pefuse.ehr.characteristics import Characteristic, characteristics
 from pefuse.ehr.extract import extract
 from pefuse.ehr.options import FeatureOptions
 from pefuse.ehr.overview import RecordOverview, record_overview
@@ -13,6 +14,7 @@ from pefuse.ehr.usefulness import check_useful, record_summary
 
 __all__ = [
     "SCORES",
+    "Characteristic",
     "FeatureOptions",
     "FeaturePreparation",
     "MissingParts",
@@ -24,6 +26,7 @@ __all__ = [
     "ScoreClass",
     "ScorePart",
     "ScoreValues",
+    "characteristics",
     "check_useful",
     "clinical_scores",
     "count_scores",

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pefuse.ct import PreparedScans
-from pefuse.ehr import RawRecord, record_summary
+from pefuse.ehr import Characteristic, RawRecord, characteristics, record_summary
 from pefuse.errors import UsageError
 from pefuse.machine import allowed_cores, available_memory_bytes
 from pefuse.storage import atomic_file, make_folder, write_json, write_text
@@ -37,6 +37,7 @@ _PACKAGES = (
     "SimpleITK",
     "duckdb",
 )
+_NOT_IN_A_FOLD = "the patient has a later study among the test studies"
 SUBGROUP_COLUMNS = ("sex", "age_years", "year", "site")
 
 
@@ -87,12 +88,18 @@ def write_cohort(data: GridData, cohort: Cohort) -> None:
     columns = ["study_id", "step", "reason", "remedy"]
     _write_table(quarantine if quarantine is not None else pd.DataFrame(columns=columns), out / "quarantine.csv")
     _write_table(cohort.studies[list(SUBGROUP_COLUMNS)].reset_index(), out / "studies.csv")
-    write_json(out / "cohort.json", _cohort_summary(cohort, folds, scans, data.record))
+    known = characteristics(data.record, data.scores)
+    _write_characteristics(known, out / "characteristics.csv")
+    write_json(out / "cohort.json", _cohort_summary(cohort, folds, scans, data.record, known))
     _copy_truth(cohort, out)
 
 
 def _cohort_summary(
-    cohort: Cohort, folds: Sequence[Fold], scans: PreparedScans | None, record: RawRecord | None
+    cohort: Cohort,
+    folds: Sequence[Fold],
+    scans: PreparedScans | None,
+    record: RawRecord | None,
+    known: Sequence[Characteristic],
 ) -> dict[str, Any]:
     studies = cohort.studies
     labelled = studies[studies["label"].notna()]
@@ -103,15 +110,20 @@ def _cohort_summary(
     }
     flow = [
         flow_step("studies in the cohort", studies),
-        flow_step("outcome known at the horizon", labelled, before=studies),
+        flow_step(
+            "outcome known at the horizon",
+            labelled,
+            before=studies,
+            reason="neither dead nor followed to the horizon",
+        ),
     ]
     folded = labelled.loc[list(first.train + first.validation + first.test)]
-    flow.append(flow_step("in a fold (no patient on both sides)", folded, before=labelled))
+    flow.append(flow_step("in a fold (no patient on both sides)", folded, before=labelled, reason=_NOT_IN_A_FOLD))
     if scans is not None:
         scanned = folded[folded["ct"] != ""]
-        flow.append(flow_step("with a scan", scanned, before=folded))
+        flow.append(flow_step("with a scan", scanned, before=folded, reason="no scan is named"))
         usable = scanned[scanned.index.isin(scans.available)]
-        flow.append(flow_step("with a usable scan", usable, before=scanned))
+        flow.append(flow_step("with a usable scan", usable, before=scanned, reason="the scan is in quarantine"))
     return {
         "name": cohort.name,
         "simulated": cohort.simulated,
@@ -125,8 +137,22 @@ def _cohort_summary(
         "by_year": {str(year): counts(table) for year, table in labelled.groupby("year")},
         "folds": len(folds),
         "record": record_summary(record) if record is not None else None,
+        "characteristics": [
+            {"name": one.name, "label": one.label, "unit": one.unit, "group": one.group, "kind": one.kind}
+            for one in known
+        ],
         "flow": flow,
     }
+
+
+def _write_characteristics(known: Sequence[Characteristic], path: Path) -> None:
+    """A row a study, a column a characteristic; what they are stands in cohort.json."""
+    if not known:
+        path.unlink(missing_ok=True)
+        return
+    table = pd.concat({one.name: one.values for one in known}, axis=1)
+    with atomic_file(path) as partial:
+        table.rename_axis(index="study_id").to_csv(partial, float_format="%.6g")  # the record is of float32
 
 
 def _copy_truth(cohort: Cohort, out: Path) -> None:

@@ -23,7 +23,10 @@ def counts(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def flow_step(name: str, table: pd.DataFrame, *, before: pd.DataFrame | None = None) -> dict[str, Any]:
-    """A step of the flow of studies: those that are left, and how many of `before` were left out."""
+def flow_step(
+    name: str, table: pd.DataFrame, *, before: pd.DataFrame | None = None, reason: str = ""
+) -> dict[str, Any]:
+    """A step of the flow of studies: those that are left, how many of `before` were left out, and why."""
     left_out = 0 if before is None else len(before) - len(table)
-    return {"step": name, "studies": len(table), "deaths": int(table["label"].sum()), "left_out": left_out}
+    step = {"step": name, "studies": len(table), "deaths": int(table["label"].sum()), "left_out": left_out}
+    return step | ({"reason": reason} if left_out else {})

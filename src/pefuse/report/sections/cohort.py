@@ -1,32 +1,30 @@
-"""The cohort: by split, by year, and how many studies fell out where."""
+"""The cohort: who the patients are by split and outcome, by year, and how many studies fell out where."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from pefuse.report.characteristics import CohortTable, cohort_table
 from pefuse.report.figures import studies_by_year
 from pefuse.report.record_wording import record_sentence, record_warnings
 from pefuse.report.sections.contract import Content, Material, Section
+from pefuse.report.tables import cohort_note, format_summary
 
 __all__ = ["SECTION"]
-
-_SPLITS = {
-    "development": "Training and validation",
-    "train": "Training",
-    "validation": "Validation",
-    "test": "Test",
-}
-_COLUMNS = ("studies", "patients", "deaths", "age_mean", "age_sd", "female_share")
 
 
 def build(material: Material) -> Content:
     cohort = material.run.cohort
     record = cohort.get("record") or {}
+    table = cohort_table(material.run)
     years = studies_by_year(cohort.get("by_year") or {})
     return Content(
         context={
-            "splits": _splits(cohort),
+            "table": table,
+            "apart": _apart(cohort, table),
+            "note": cohort_note(table),
+            "cell": format_summary,
             "flow": cohort.get("flow") or [],
             "record": record_sentence(record),
             "record_warnings": record_warnings(record),
@@ -35,11 +33,10 @@ def build(material: Material) -> Content:
     )
 
 
-def _splits(cohort: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"label": _SPLITS.get(name, name), **{column: counts.get(column) for column in _COLUMNS}}
-        for name, counts in (cohort.get("by_split") or {}).items()
-    ]
+def _apart(cohort: Mapping[str, Any], table: CohortTable) -> int:
+    """Studies that have a place in a split and no prediction of any model, such as those without a usable scan."""
+    placed = sum(int(counts.get("studies") or 0) for counts in (cohort.get("by_split") or {}).values())
+    return max(0, placed - table.studies)
 
 
 SECTION = Section(name="cohort", title="Cohort", group="Question", build=build)

@@ -1,20 +1,25 @@
 """The tables of a run: Table 1 the models, Table 2 subgroups, Table 3 the full model in parts, and the repeats."""
 
+from pefuse.report.tables.cohort import cohort_note, cohort_numbers, cohort_text, format_summary
 from pefuse.report.tables.formatting import format_estimate, format_number, format_p
 from pefuse.report.tables.repeats import repeats_numbers, repeats_text
 from pefuse.report.tables.table1 import RATE_NAMES, table1_numbers, table1_text
 from pefuse.report.tables.table2 import TOO_FEW, paper_auc, paper_auc_of_all, table2_numbers, table2_text
 from pefuse.report.tables.table3 import Ablation, ablations, table3_numbers, table3_text
-from pefuse.report.tables.writing import latex, markdown, write_tables
+from pefuse.report.tables.writing import latex, markdown, write_cohort_table, write_tables
 
 __all__ = [
     "RATE_NAMES",
     "TOO_FEW",
     "Ablation",
     "ablations",
+    "cohort_note",
+    "cohort_numbers",
+    "cohort_text",
     "format_estimate",
     "format_number",
     "format_p",
+    "format_summary",
     "latex",
     "markdown",
     "paper_auc",
@@ -27,5 +32,6 @@ __all__ = [
     "table2_text",
     "table3_numbers",
     "table3_text",
+    "write_cohort_table",
     "write_tables",
 ]

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from pefuse.report.characteristics import CohortTable
 from pefuse.report.results import Results
+from pefuse.report.tables.cohort import cohort_note, cohort_numbers, cohort_text
 from pefuse.report.tables.repeats import repeats_numbers, repeats_text
 from pefuse.report.tables.table1 import table1_numbers, table1_text
 from pefuse.report.tables.table2 import table2_numbers, table2_text
 from pefuse.report.tables.table3 import table3_numbers, table3_text
 from pefuse.storage import atomic_file, write_text
 
-__all__ = ["latex", "markdown", "write_tables"]
+__all__ = ["latex", "markdown", "write_cohort_table", "write_tables"]
 
 # What a LaTeX without Unicode fonts lacks.
 _LATEX_SIGNS = {"−": "$-$", "±": r"$\pm$", "–": "--", "<": "$<$", "≥": r"$\geq$", "ü": r"\"u"}
@@ -45,11 +47,20 @@ def write_tables(results: Results, folder: Path) -> None:
             for ending in (".csv", ".md", ".tex"):
                 (folder / f"{name}{ending}").unlink(missing_ok=True)
             continue
-        with atomic_file(folder / f"{name}.csv") as partial:
-            numbers.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-        note = _footnote(results) + _OWN_NOTES.get(name, "")
-        write_text(folder / f"{name}.md", markdown(text) + "\n" + note.replace("*", r"\*") + "\n")
-        write_text(folder / f"{name}.tex", f"% {note}\n{latex(text)}")
+        _write(folder, name, numbers, text, _footnote(results) + _OWN_NOTES.get(name, ""))
+
+
+def write_cohort_table(table: CohortTable, folder: Path, *, simulated: bool) -> None:
+    """Write `cohort` as .csv, .md and .tex."""
+    note = cohort_note(table) + (" Simulated data." if simulated else "")
+    _write(folder, "cohort", cohort_numbers(table), cohort_text(table), note)
+
+
+def _write(folder: Path, name: str, numbers: pd.DataFrame, text: pd.DataFrame, note: str) -> None:
+    with atomic_file(folder / f"{name}.csv") as partial:
+        numbers.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    write_text(folder / f"{name}.md", markdown(text) + "\n" + note.replace("*", r"\*") + "\n")
+    write_text(folder / f"{name}.tex", f"% {note}\n{latex(text)}")
 
 
 def markdown(table: pd.DataFrame) -> str:
