@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
 
-from pefuse.evaluation.balance import (
+from pefuse.evaluation import (
     category_difference,
     difference_by_chance,
     rank_difference,

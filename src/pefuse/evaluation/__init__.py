@@ -1,5 +1,11 @@
 """Statistics on plain arrays: discrimination, thresholds, comparison, calibration."""
 
+from pefuse.evaluation.balance import (
+    category_difference,
+    difference_by_chance,
+    rank_difference,
+    standardised_difference,
+)
 from pefuse.evaluation.bands import CurveBand, precision_recall_band, roc_band
 from pefuse.evaluation.benefit import DecisionCurve, decision_curve, net_benefit, net_benefit_of_all
 from pefuse.evaluation.bootstrap import (
@@ -131,12 +137,14 @@ __all__ = [
     "calibration_distances",
     "calibration_line",
     "can_be_ranked",
+    "category_difference",
     "clopper_pearson_interval",
     "conformal_coverage",
     "decision_curve",
     "delong",
     "delong_interval",
     "delong_test",
+    "difference_by_chance",
     "difference_interval",
     "ensemble_gain",
     "expected_calibration_error",
@@ -165,6 +173,7 @@ __all__ = [
     "precision_recall_band",
     "precision_recall_curve",
     "predictive_values",
+    "rank_difference",
     "required_size",
     "risk_regret",
     "roc_band",
@@ -172,6 +181,7 @@ __all__ = [
     "scaled_brier_score",
     "sensitivity_threshold",
     "specificity_threshold",
+    "standardised_difference",
     "subgroup_aucs",
     "summarise_repeats",
     "training_spread",

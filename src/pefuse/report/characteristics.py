@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pefuse.evaluation.balance import (
+from pefuse.evaluation import (
     category_difference,
     difference_by_chance,
     rank_difference,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pefuse.evaluation.balance import difference_by_chance
+from pefuse.evaluation import difference_by_chance
 from pefuse.report.characteristics import CROSSED, GROUPS, CohortTable, Difference, Row, Summary
 from pefuse.report.results import Estimate
 from pefuse.report.tables.formatting import UNKNOWN, format_estimate, format_number
