@@ -21,7 +21,8 @@ from pefuse.models.bundle import Bundle
 
 __all__ = ["Heat", "find_heat", "find_occlusion"]
 
-SCANS_AT_ONCE = 2  # at 128³, half of an encoder's activations are kept for the gradient
+VOXELS_AT_ONCE = 2 * 128**3  # at 128³ two scans: the activations behind a layer are kept for the gradient
+MOST_AT_ONCE = 16
 
 Maps = NDArray[np.float32]
 OfBranch = Callable[[ImageBranch, Tensor, NDArray[np.float32] | None], Maps]
@@ -129,8 +130,10 @@ def _over_members(
             for place, (branch, member) in enumerate(zip(branches, bundle.members, strict=True))
         ]
     maps: list[list[Maps]] = [[] for _ in branches]
-    for start in range(0, len(ids), SCANS_AT_ONCE):
-        part = slice(start, start + SCANS_AT_ONCE)
+    assert bundle.grid is not None
+    step = max(1, min(MOST_AT_ONCE, VOXELS_AT_ONCE // bundle.grid**3))
+    for start in range(0, len(ids), step):
+        part = slice(start, start + step)
         hu = scans.load(ids[part]) if isinstance(scans, PreparedScans) else scans[part]
         for own, branch, member in zip(maps, branches, bundle.members, strict=True):
             features = prepared.get(id(member.model.preparation))

@@ -15,7 +15,6 @@ chance beside it. What training taught shows among the numbers: does importance 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -41,7 +40,11 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 SignalLevel = Literal["strong", "clear", "any"]
 LEAST: dict[SignalLevel, float] = {"strong": STRONG, "clear": CLEAR, "any": 1e-12}
-COLUMNS = ("model", "method", "signal", "k", "precision", "chance", "p", "share", "rank")
+MEASURES = ("precision", "chance", "p", "share")
+COLUMNS = (
+    "model", "method", "k", *MEASURES, "rank",
+    *(f"{level}_{name}" for level in ("strong", "any") for name in MEASURES),
+)  # fmt: skip
 
 
 def record_truth_table(
@@ -61,11 +64,15 @@ def record_truth_table(
         codes, truth: the cohort's `codes.csv` and `truth.json`.
 
     Returns:
-        model; method: masks, shap, masks randomised; signal: strong or clear (a correlation of at least 0.3 or 0.1
-        with the record's part of the outcome) or any (whatever the truth lists, most of it too weak to be found);
-        k; precision; chance: its mean where importance is dealt out at random; p: how often such a deal does as
-        well; share: of carrying features among all that the model has; rank: Spearman's correlation of importance
-        with the strength of signal among the numbers, mean over members, the same in each row of a method.
+        A row a model, method (masks, shap, masks randomised) and k:
+        precision: of the first k features, those that carry clear signal, a correlation of 0.1 or more with the
+            record's part of the outcome;
+        chance: its mean where importance is dealt out at random, and p: how often such a deal does as well;
+        share: of such features among all that the model has;
+        rank: Spearman's correlation of importance with the strength of signal among the numbers, mean over
+            members, the same for each k;
+        strong_... and any_...: precision, chance, p and share for strong signal (0.3 or more), and for whatever
+            the truth lists, most of which is too weak to be found.
 
     Raises:
         CohortError: the truth is not that of this cohort.
@@ -159,29 +166,33 @@ def _judged(
     *,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """The mean over what was found, for each level and k; chance is the mean over deals of all of it."""
+    """The mean over what was found, for each k; chance is the mean over deals of all of it."""
     random = np.random.default_rng(seed)
     dealt = [_dealt(one, random) for one in found]
     rank = float(np.mean([rank_among_numbers(one, signal) for one in found]))
-    rows = []
-    for level, k in product(carries, TOP):
-        carrying = carries[level]
-        precision = float(np.mean([precision_at(one.overall, carrying, k) for one in found]))
-        by_chance = np.mean([[precision_at(one, carrying, k) for one in deals] for deals in dealt], axis=0)
-        # With the one seen among them, so that it is never 0 (Phipson & Smyth 2010).
-        p = float((1 + (by_chance >= precision - 1e-12).sum()) / (1 + DEALS))
-        rows.append(
-            {
-                "signal": level,
-                "k": k,
-                "precision": precision,
-                "chance": float(by_chance.mean()),
-                "p": p if np.isfinite(precision) else float("nan"),
-                "share": float(carrying.mean()),
-                "rank": rank,
-            }
-        )
-    return rows
+    return [
+        {
+            "k": k,
+            **_at(found, dealt, carries["clear"], k),
+            "rank": rank,
+            **{f"strong_{name}": value for name, value in _at(found, dealt, carries["strong"], k).items()},
+            **{f"any_{name}": value for name, value in _at(found, dealt, carries["any"], k).items()},
+        }
+        for k in TOP
+    ]
+
+
+def _at(found: Sequence[FeatureImportance], dealt: Sequence[Array], carries: Flags, k: int) -> dict[str, float]:
+    precision = float(np.mean([precision_at(one.overall, carries, k) for one in found]))
+    by_chance = np.mean([[precision_at(one, carries, k) for one in deals] for deals in dealt], axis=0)
+    # With the one seen among them, so that it is never 0 (Phipson & Smyth 2010).
+    p = float((1 + (by_chance >= precision - 1e-12).sum()) / (1 + DEALS))
+    return {
+        "precision": precision,
+        "chance": float(by_chance.mean()),
+        "p": p if np.isfinite(precision) else float("nan"),
+        "share": float(carries.mean()),
+    }
 
 
 def _dealt(found: FeatureImportance, random: np.random.Generator) -> Array:
