@@ -32,7 +32,8 @@ LETTERS = {
 
 
 def filled(run):
-    summarise(run)
+    if load_results(run) is None:
+        summarise(run)
     content = read_run(run)
     material = Material(run=content, results=load_results(run), scores=tuple(collect_scores(content)), folder=run)
     return {one.name: {entry.item: entry for entry in one.entries} for one in fill_checklists(material)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -65,15 +66,21 @@ def write_bundle(run, content: dict[str, object], *, folder: str = "intermediate
 
 def page_of(run) -> str:
     """The page with the section of the bundles alone."""
-    summarise(run)
     results = load_results(run)
     material = Material(run=read_run(run), results=results, scores=(), folder=run)
     return build_page(material, sections=[section for section in SECTIONS if section.name == "bundles"]).html
 
 
+@pytest.fixture(scope="module")
+def summarised(make_run):
+    folder = make_run(models={"xgboost": 1.5, "intermediate-sanet": 2.0})
+    summarise(folder)
+    return folder
+
+
 @pytest.fixture
-def run(make_run):
-    return make_run(models={"xgboost": 1.5, "intermediate-sanet": 2.0})
+def run(summarised, tmp_path):
+    return shutil.copytree(summarised, tmp_path / "run")
 
 
 def test_a_card_tells_what_the_bundle_says_and_what_the_run_found(run):
@@ -189,6 +196,7 @@ def test_cards_of_models_that_left_the_run_are_taken_away(run):
 
 def test_a_model_that_could_not_be_judged_has_a_card_that_says_so(make_run):
     run = make_run(models={"xgboost": 1.5, "intermediate-sanet": 2.0}, mortality=0.0)
+    summarise(run)
     write_bundle(run, manifest(thresholds=[]))
     page_of(run)
     card = (run / "model_cards" / "intermediate-sanet.md").read_text()

@@ -42,6 +42,7 @@ _PREAMBLE = r"""% Made by pefuse. Compile with: pdflatex report.tex (twice, for 
   \resizebox{\linewidth}{!}{\usebox{\widebox}}\else\usebox{\widebox}\fi}
 \newcommand{\note}[1]{{\footnotesize #1\par}}
 """
+_FIGURE = r"\includegraphics[width=0.48\linewidth]{{figures/{name}.pdf}}"
 _LEVELS = {2: "section*", 3: "subsection*", 4: "subsubsection*"}
 
 
@@ -53,8 +54,27 @@ def as_latex(document: Document, pictures: dict[int, str]) -> str:
     lines += [_inline(about, anchors) + "\n" for about in document.about]
     for part in document.parts:
         lines.append(rf"\phantomsection\hypertarget{{{part.name}}}{{}}")
-        lines += [_block(block, pictures, anchors) for block in part.blocks]
+        lines += _written(part.blocks, pictures, anchors)
     return "\n".join([*lines, rf"\note{{{latex_text(document.footer)}}}", r"\end{document}"]) + "\n"
+
+
+def _written(blocks: tuple[Block, ...], pictures: dict[int, str], anchors: set[str]) -> Iterator[str]:
+    """Blocks one by one, but figures that follow one another two a line."""
+    figures: list[Figure] = []
+    for block in blocks:
+        if isinstance(block, Figure):
+            figures.append(block)
+            continue
+        yield from _figures(figures)
+        figures = []
+        yield _block(block, pictures, anchors)
+    yield from _figures(figures)
+
+
+def _figures(figures: list[Figure]) -> Iterator[str]:
+    for place in range(0, len(figures), 2):
+        pair = (_FIGURE.format(name=one.name) for one in figures[place : place + 2])
+        yield "\\hfill\n".join(pair) + "\n"
 
 
 def _block(block: Block, pictures: dict[int, str], anchors: set[str]) -> str:
@@ -69,15 +89,15 @@ def _block(block: Block, pictures: dict[int, str], anchors: set[str]) -> str:
             return f"\\begin{{itemize}}\n{rows}\n\\end{{itemize}}" if items else ""
         case Table():
             return _table(block, anchors)
-        case Figure(name=name):
-            return rf"\includegraphics[width=0.48\linewidth]{{figures/{name}.pdf}}\hfill"
         case Picture():
             return rf"\includegraphics[width=\linewidth]{{{pictures[id(block)]}}}" + "\n"
         case Preformatted(text):
             return f"{{\\scriptsize\n\\begin{{verbatim}}\n{_verbatim(text)}\n\\end{{verbatim}}\n}}"
         case Callout(blocks):
-            inner = "\n".join(_block(one, pictures, anchors) for one in blocks)
+            inner = "\n".join(_written(blocks, pictures, anchors))
             return f"\\begin{{quote}}\n{inner}\n\\end{{quote}}"
+        case Figure():
+            raise TypeError("figures are written by _figures")
 
 
 def _table(table: Table, anchors: set[str]) -> str:

@@ -11,7 +11,7 @@ from pefuse.errors import UsageError
 
 __all__ = ["compile_pdf", "figure_pdf", "load_typst"]
 
-_FIGURE = '#set page(width: auto, height: auto, margin: 0pt)\n#image("figure.svg")\n'
+_FIGURE = '#set document(date: none)\n#set page(width: auto, height: auto, margin: 0pt)\n#image("figure.svg")\n'
 
 
 def compile_pdf(source: str, files: dict[str, bytes]) -> bytes:

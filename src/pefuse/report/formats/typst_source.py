@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 
 from pefuse.report.escaping import typst_string
@@ -25,6 +27,8 @@ from pefuse.report.formats.document import (
 )
 
 __all__ = ["as_typst"]
+
+_INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 
 
 def as_typst(document: Document, pictures: dict[int, str]) -> str:
@@ -100,12 +104,17 @@ def _table(table: Table, anchors: set[str]) -> str:
 
 def _row(row: Row, anchors: set[str], *, head: bool) -> Iterator[str]:
     for cell in row:
-        body = _content(cell.text, anchors)
+        body = _content(tuple(replace(words, text=_unbroken(words.text)) for words in cell.text), anchors)
         if head:
             body = f"strong({body})"
         elif len(row) == 1 and cell.columns > 1:
             body = f"blockname({body})"
         yield f"table.cell(colspan: {cell.columns}, rowspan: {cell.rows}, {body})"
+
+
+def _unbroken(text: str) -> str:
+    """An interval stays on one line: `0.84 [0.67–0.93]` may break before its bracket alone."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0").replace("–", "–\u2060"), text)
 
 
 def _shares(table: Table) -> list[float]:
