@@ -4,6 +4,9 @@
     explanations/cases/<study_id>/          case.json, and where they are: ct.nii.gz, heat.nii.gz, slices.png
     explanations/heat_truth.csv             of a simulated cohort: heat and volume of each structure of each study
     explanations/record_truth.csv           of a simulated cohort: how many of the first k features carry signal
+    explanations/record_importance.csv      how much each feature of the record counted, by model
+    explanations/not_explained.json         models of which that cannot be told, with the reason
+    explanations/modality.csv               risks with the scan, or the record, replaced by its average
 
 Any part may be absent. A part that is damaged is named in one line, and the rest is shown.
 """
@@ -34,6 +37,9 @@ __all__ = [
     "StructureHeat",
     "read_explanations",
     "read_heat_truth",
+    "read_modality",
+    "read_not_explained",
+    "read_record_importance",
     "read_record_truth",
 ]
 
@@ -41,6 +47,8 @@ FOLDER = "explanations"
 FORMAT = 1
 HEAT_COLUMNS = ("model", "study_id", "method", "structure", "heat_share", "volume_share", "hit")
 RECORD_COLUMNS = ("model", "method", "k", "precision", "chance")
+IMPORTANCE_COLUMNS = ("model", "method", "feature", "importance")
+MODALITY_COLUMNS = ("model", "study_id", "label", "risk", "without_scan", "without_record")
 _AGAIN = "Run `pefuse explain` again."
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # as `pefuse prepare` asks of a study_id
 
@@ -167,6 +175,43 @@ def read_record_truth(run: Path) -> pd.DataFrame | None:
         RunError: the table is damaged.
     """
     return _read_table(run / FOLDER / "record_truth.csv", RECORD_COLUMNS, shares=("precision", "chance"))
+
+
+def read_record_importance(run: Path) -> pd.DataFrame | None:
+    """IMPORTANCE_COLUMNS, a row a model, method and feature; None where it was not made.
+
+    Raises:
+        RunError: the table is damaged.
+    """
+    return _read_table(run / FOLDER / "record_importance.csv", IMPORTANCE_COLUMNS, shares=("importance",))
+
+
+def read_not_explained(run: Path) -> dict[str, str]:
+    """By model the reason why it has no importance of features; empty where there is none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = run / FOLDER / "not_explained.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path.name} of the explanations cannot be read. {_AGAIN}") from error
+    if not isinstance(found, dict) or not all(isinstance(reason, str) for reason in found.values()):
+        raise RunError(f"{path.name} of the explanations holds something else than reasons. {_AGAIN}")
+    return found
+
+
+def read_modality(run: Path) -> pd.DataFrame | None:
+    """MODALITY_COLUMNS, a row a model and study; None where it was not made.
+
+    Raises:
+        RunError: the table is damaged.
+    """
+    shares = ("label", "risk", "without_scan", "without_record")
+    return _read_table(run / FOLDER / "modality.csv", MODALITY_COLUMNS, shares=shares)
 
 
 class _DamagedError(ValueError):

@@ -11,6 +11,7 @@ from pefuse.report.figures.forest import FOREST_MEASURES, forest_panel
 from pefuse.report.figures.generalisation import validation_against_test
 from pefuse.report.figures.heat import heat_hits_panel, heat_share_panel, signal_panel
 from pefuse.report.figures.importance import importance_panel
+from pefuse.report.figures.modality import modality_panels
 from pefuse.report.figures.regret import regret_panel
 from pefuse.report.figures.style import Plot, inline_svg, write_plot
 from pefuse.report.figures.training import training_panel
@@ -29,6 +30,7 @@ __all__ = [
     "heat_share_panel",
     "importance_panel",
     "inline_svg",
+    "modality_panels",
     "regret_panel",
     "risk_panel",
     "roc_panels",

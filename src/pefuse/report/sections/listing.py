@@ -19,6 +19,7 @@ from pefuse.report.sections import (
     heat_truth,
     importance,
     limits,
+    modality,
     operating_points,
     quarantine,
     regret,
@@ -55,6 +56,7 @@ SECTIONS: tuple[Section, ...] = (
     training.SECTION,
     # Explanation
     importance.SECTION,
+    modality.SECTION,
     embedding.SECTION,
     cases.SECTION,
     heat_truth.SECTION,
