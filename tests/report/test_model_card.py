@@ -99,6 +99,8 @@ def test_a_card_tells_what_the_bundle_says_and_what_the_run_found(run):
         "2 members: 2 folds, 1 seed",
         "| lab | lactate (mmol/L) | mmol/L | continuous |",
         f"| AUC | {model.test.auc.value:.2f} [",
+        "| Deaths seen for each expected (1 is right) | ",
+        "| Sex | female | ",
         sha256_of((bundle / MANIFEST).read_bytes()),
     ):
         assert told in card

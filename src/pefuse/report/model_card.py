@@ -2,7 +2,7 @@
 
 Written to `model_cards/<model>.md`, and beside the bundle's own files as `MODEL_CARD.md`, so that it travels with
 them. That copy is not among the files that the bundle's hash stands for: it tells of test results, which the bundle
-was made before, and a report built again must not make it another bundle. Opening a bundle never opens it.
+was made before, and a report built again must not make it another. Opening a bundle never reads its card.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import jinja2
 from pefuse.errors import BundleError
 from pefuse.report.bundle_facts import BundleFacts, FeatureFacts, read_bundle_facts
 from pefuse.report.escaping import markdown_cell
+from pefuse.report.evidence.fairness import GroupMeasures
 from pefuse.report.names import model_name
-from pefuse.report.results import ModelResult, Results, SubgroupRow
+from pefuse.report.results import ModelResult, Results
 from pefuse.report.run_folder import RunFolder
-from pefuse.report.tables import RATE_NAMES, format_estimate, format_number
+from pefuse.report.tables import RATE_NAMES, TOO_FEW, format_estimate, format_number
 from pefuse.report.wording import counted, grouped, limits, question
 from pefuse.storage import write_text
 
@@ -88,7 +89,12 @@ def _text(model: ModelResult, facts: BundleFacts, run: RunFolder, results: Resul
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"number": format_number, "estimate": format_estimate, "cell": markdown_cell}
+    templates.filters |= {
+        "number": format_number,
+        "estimate": format_estimate,
+        "cell": markdown_cell,
+        "measure": _measure,
+    }
     templates.globals |= {"counted": counted, "grouped": grouped}
     return templates.get_template("model_card.md").render(
         model=model,
@@ -99,7 +105,8 @@ def _text(model: ModelResult, facts: BundleFacts, run: RunFolder, results: Resul
         field_of_view=_VIEWS.get(facts.field_of_view or "", ""),
         tested_on=_tested_on(run),
         rate_names=RATE_NAMES,
-        subgroups=_subgroups(model, results),
+        calibration=next((row for row in results.evidence.calibration if row.name == model.name), None),
+        subgroups=[row for row in results.evidence.fairness if row.name == model.name],
         families=_families(facts.features),
         starts_from=_starts_from(facts),
         limits=limits(results, seeds=int(run.predictions["seed"].nunique()), config=run.config),
@@ -108,8 +115,8 @@ def _text(model: ModelResult, facts: BundleFacts, run: RunFolder, results: Resul
     )
 
 
-def _subgroups(model: ModelResult, results: Results) -> SubgroupRow | None:
-    return next((row for row in results.subgroups if row.name == model.name), None)
+def _measure(found: GroupMeasures | None) -> str:
+    return format_estimate(found.value) if found else TOO_FEW
 
 
 def _families(features: tuple[FeatureFacts, ...]) -> list[tuple[str, list[FeatureFacts]]]:

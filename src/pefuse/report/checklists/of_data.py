@@ -159,11 +159,14 @@ def predictors(material: Material) -> Answer | None:
 def sample_size(material: Material) -> Answer:
     results, split = material.results, material.run.predictions
     rows = split[split["split"] != "test"].drop_duplicates("study_id")
-    return Answer(
-        text=f"{grouped(len(rows))} studies with {counted(int(rows['label'].sum()), 'death')} to develop on, "
-        f"{grouped(results.test_studies)} with {counted(results.test_deaths, 'death')} to test on.",
-        section="limits",
+    counts = (
+        f"{grouped(len(rows))} studies with {counted(int(rows['label'].sum()), 'death')} to develop on, "
+        f"{grouped(results.test_studies)} with {counted(results.test_deaths, 'death')} to test on."
     )
+    if material.reference is None or not results.comparisons:
+        return Answer(text=counts, section="limits")
+    needed = " How many test studies would show each difference is told beside the comparisons."
+    return Answer(text=counts + needed, section="comparison", rest="how the size came about")
 
 
 def missing(material: Material) -> Answer | None:

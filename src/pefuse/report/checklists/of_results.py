@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pefuse.errors import RunError
 from pefuse.report.checklists.answer import Answer
+from pefuse.report.explanations import HeatSummary, read_summary
+from pefuse.report.names import model_name
 from pefuse.report.results import ModelResult
 from pefuse.report.tables import format_estimate
 from pefuse.report.wording import counted, grouped
@@ -18,36 +21,37 @@ __all__ = ["ANSWERS"]
 
 def measures(material: Material) -> Answer:
     return Answer(
-        text="AUC, sensitivity, specificity, PPV and NPV at one threshold, ROC curves, calibration and Brier "
-        "score, each "
-        "on the test studies; models are compared by paired tests.",
+        text="Discrimination (AUC, average precision, curves), rates, predictive values and likelihood ratios at "
+        "thresholds chosen on validation, calibration (slope, intercept, deaths seen for each expected, Brier "
+        "score, smoothed curves) and net benefit, all on the test studies. Models are compared by paired tests.",
         section="table1",
     )
 
 
 def uncertainty(material: Material) -> Answer:
     return Answer(
-        text="95 % intervals: DeLong's for AUC, Wilson's for rates. Paired DeLong and bootstrap tests with Holm's "
-        "correction. The spread over folds and seeds is shown apart.",
+        text="95 % intervals stand beside every estimate, with their method. Paired tests with Holm's correction. "
+        "The spread over folds and seeds is shown apart.",
         section="table1",
     )
 
 
 def clusters(material: Material) -> Answer | None:
-    site = next(
-        (group for row in material.results.subgroups for group in row.groups if _of_site(group.group)), None
-    )
-    if site is None:
+    if not any(row.grouping == "site" for row in material.results.evidence.fairness):
         return None
-    return Answer(text="Performance in each site, with intervals.", section="table2")
+    return Answer(
+        text="AUC, sensitivity, specificity and calibration in each site, and the largest gap between two sites.",
+        section="fairness",
+        rest="" if material.run.simulated else "whether the models' parameters differ between centres",
+    )
 
 
 def fairness(material: Material) -> Answer:
-    subgroups = bool(material.results.subgroups)
-    measured = " Performance in subgroups is measured on the test studies." if subgroups else ""
+    groupings = dict.fromkeys(row.grouping_label.lower() for row in material.results.evidence.fairness)
+    measured = f" Gaps between groups ({'; '.join(groupings)}) are measured on the test studies."
     return Answer(
-        text=f"Nothing was done in training to treat groups alike.{measured}",
-        section="table2" if subgroups else "",
+        text=f"Nothing was done in training to treat groups alike.{measured if groupings else ''}",
+        section="fairness" if groupings else "",
     )
 
 
@@ -59,27 +63,36 @@ def robustness(material: Material) -> Answer | None:
         parts.append("the full model with one part another (Table 3)")
     if not parts:
         return None
+    joined = " and ".join(parts)
     return Answer(
-        text=f"{' and '.join(parts)[0].upper()}{' and '.join(parts)[1:]}.",
+        text=f"{joined[0].upper()}{joined[1:]}.",
         section="table3" if material.results.of_table(3) else "table1",
     )
 
 
 def explanation(material: Material) -> Answer | None:
+    summary = _explained(material)
+    if summary is not None:
+        checked = " Both are held against the truth of the simulation." if material.run.simulated else ""
+        return Answer(
+            text=f"{model_name(summary.model).label}: where in the scan its risk comes from ({summary.method}), "
+            f"and which columns of the record it looked at, for single patients.{checked}",
+            section="cases",
+            rest="" if material.run.simulated else "how the explanations were checked",
+        )
     if not len(material.run.importance):
         return None
     return Answer(
         text="The importance of each column to the models of the record.",
         section="importance",
-        rest="what the models of the scan looked at, and how that was checked",
+        rest="what the models of the scan looked at, and how that was checked (pefuse explain tells the first)",
     )
 
 
 def internal(material: Material) -> Answer:
     return Answer(
         text="Validation studies were judged by the fold models that had not learnt from them; their AUCs "
-        "stand beside "
-        "those on test.",
+        "stand beside those on test.",
         section="generalisation",
     )
 
@@ -112,7 +125,11 @@ def flow(material: Material) -> Answer | None:
 def characteristics(material: Material) -> Answer | None:
     if not material.run.cohort.get("by_split"):
         return None
-    return Answer(text="Counts, deaths, age and sex, by split and by year.", section="cohort")
+    return Answer(
+        text="Counts, deaths, age, sex and more, by split and by outcome, with standardised differences and how "
+        "often a value is missing.",
+        section="cohort",
+    )
 
 
 def comparison_of_splits(material: Material) -> Answer | None:
@@ -159,10 +176,12 @@ def failures(material: Material) -> Answer | None:
     model = _shown(material)
     if model is None or model.test is None or model.test.fn is None:
         return None
+    explained = _explained(material) is not None
+    shown = " The worst of them are shown one by one, with what the model saw." if explained else ""
     return Answer(
         text=f"{model.label} missed {counted(model.test.fn, 'death')} and gave "
-        f"{counted(model.test.fp or 0, 'false alarm')} on the test studies.",
-        section="table1",
+        f"{counted(model.test.fp or 0, 'false alarm')} on the test studies.{shown}",
+        section="cases" if explained else "table1",
         rest="what the missed deaths and false alarms have in common",
     )
 
@@ -180,6 +199,14 @@ def poor_input(material: Material) -> Answer:
     )
 
 
+def _explained(material: Material) -> HeatSummary | None:
+    """What was explained; None where nothing was, or where its section says that it is damaged."""
+    try:
+        return read_summary(material.folder)
+    except RunError:
+        return None
+
+
 def _shown(material: Material) -> ModelResult | None:
     """The reference, else the first model that was judged."""
     judged = [
@@ -188,10 +215,6 @@ def _shown(material: Material) -> ModelResult | None:
     if material.reference is not None and material.reference.test is not None:
         return material.reference
     return judged[0] if judged else None
-
-
-def _of_site(group: str) -> bool:
-    return group.lower().startswith("site")
 
 
 ANSWERS: dict[str, Callable[[Material], Answer | None]] = {
