@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pefuse.cli.options import Debug, Json
 from pefuse.cli.output import RESEARCH_USE_ONLY, print_json, print_lines, print_table, table_rows
+from pefuse.errors import UsageError
 
 if TYPE_CHECKING:
     from pefuse.report.results import Results
 
 __all__ = ["report", "show_results"]
 
+ELSEWHERE = 0.05  # as in report/evidence, which takes too long to import before it is needed
+
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folder of a finished run; of several, the later ones are compared with the first.",
+            show_default=False,
+        ),
+    ],
     subgroup: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,7 +42,7 @@ def report(
     prevalence: Annotated[
         float,
         typer.Option(min=0.0001, max=0.9999, help="Mortality elsewhere at which PPV and NPV are told too."),
-    ] = 0.05,
+    ] = ELSEWHERE,
     formats: Annotated[
         str,
         typer.Option(
@@ -40,16 +51,63 @@ def report(
             help="What to write, of html, md, tex and pdf, parted by commas; html is always written.",
         ),
     ] = "html",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The page of several runs, with a CSV and its figures beside; by default comparison.html here.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Build report.html again from a run's saved results."""
+    """Build report.html again from a run's saved results, or compare several runs on one page."""
     from pefuse.report import build_report
     from pefuse.report.formats import parse_formats
 
     named = parse_formats(formats)
+    if len(runs) > 1:
+        if subgroup or named != ("html",) or prevalence != ELSEWHERE:
+            raise UsageError(
+                "--subgroup, --prevalence and --format are for the report of one run: leave them out."
+            )
+        compare_on_page(runs, out or Path("comparison.html"), json=json)
+        return
+    if out is not None:
+        raise UsageError("--out is for several runs; the report of one run is report.html in its folder.")
+    run = runs[0]
     build_report(run, subgroups=subgroup or (), prevalence=prevalence, formats=named)
     show_results(run, json=json, formats=named)
+
+
+def compare_on_page(runs: list[Path], out: Path, *, json: bool) -> None:
+    """Write the page of several runs and print what it says of each model."""
+    from pefuse.report.runs import pair_numbers, pair_text, report_runs
+
+    pairs = report_runs(runs, out)
+    if json:
+        told = [
+            {
+                "first": str(runs[0]),
+                "second": str(folder),
+                "relation": pair.relation,
+                "statement": pair.statement,
+                "models": table_rows(pair_numbers(pair)),
+                "settings": {one.name: [one.first, one.second] for one in pair.settings},
+                "versions": {one.name: [one.first, one.second] for one in pair.versions},
+            }
+            for folder, pair in zip(runs[1:], pairs, strict=True)
+        ]
+        print_json({"page": str(out), "comparisons": told})
+        return
+    print_lines(*(f"{letter}: {folder}" for letter, folder in zip(ascii_uppercase, runs, strict=False)))
+    for pair in pairs:
+        print_lines("")
+        print_table(pair_text(pair), title=f"{pair.second.letter} against {pair.first.letter}")
+        print_lines(pair.statement)
+    simulated = any(one.run.simulated for pair in pairs for one in (pair.first, pair.second))
+    print_lines("", f"{'Simulated data. ' if simulated else ''}{RESEARCH_USE_ONLY}", f"Comparison: {out}")
 
 
 def show_results(run: Path, *, json: bool, seconds: float | None = None, formats: Sequence[str] = ()) -> None:
