@@ -1,8 +1,8 @@
 """A model card for each bundle of a run: what it is for, whom it learnt from, what it reads and how well it did.
 
 Written to `model_cards/<model>.md`, and beside the bundle's own files as `MODEL_CARD.md`, so that it travels with
-them. That copy is not among the files that the bundle's hash stands for: it tells of test results, which came later,
-and a report that is built again must not make it another bundle. Whoever opens a bundle never reads it.
+them. That copy is not among the files that the bundle's hash stands for: it tells of test results, which came
+later, and a report that is built again must not make it another bundle. Whoever opens a bundle never reads it.
 """
 
 from __future__ import annotations
