@@ -15,7 +15,7 @@ __all__ = ["calibration_panel", "risk_panel"]
 
 
 def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
-    """A model's smoothed calibration curve, and the shares observed in groups of equal size."""
+    """A model's smoothed calibration curve with its band, and the shares observed in groups of equal size."""
     label, risk = scores.test["label"], scores.test["risk"]
     curve = calibration_curve(label, risk)
     bins = calibration_bins(label, risk)
@@ -26,8 +26,9 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
         axes = figure.add_subplot()
         bare_axes(axes)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
-        axes.fill_between(curve.risk, curve.low, curve.high, color=SURVIVED, alpha=0.15, linewidth=0)
-        axes.plot(curve.risk, curve.share, color=SURVIVED)
+        if curve.method != "shares":  # a line through the shares of a few risks would feign what is between them
+            axes.fill_between(curve.risk, curve.low, curve.high, color=SURVIVED, alpha=0.15, linewidth=0)
+            axes.plot(curve.risk, curve.share, color=SURVIVED)
         axes.vlines(bins.mean_risk, low, high, color=INK, linewidth=0.9)
         axes.plot(bins.mean_risk, bins.death_share, "o", color=INK, markersize=4)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
