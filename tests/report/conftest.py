@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
 import yaml
+from matplotlib.image import imsave
 
 MODELS = {  # name: how strongly it separates deaths from survivors
     "pesi": 1.2,
@@ -277,3 +279,122 @@ def write_cell(run: Path, model: str, seed: int, fold: int, random: np.random.Ge
         names.append("comorbidity: malignant neoplasm of trachea, bronchus and lung with metastases")
         share = random.dirichlet(np.linspace(3, 0.1, len(names)))
         pd.DataFrame({"feature": names, "importance": share}).to_csv(folder / "importance.csv", index=False)
+
+
+AddExplanations = Callable[..., tuple[str, ...]]
+
+STRUCTURES = {  # name: its share of the volume
+    "right ventricle": 0.01,
+    "left ventricle": 0.01,
+    "pulmonary trunk": 0.005,
+    "inferior vena cava": 0.002,
+    "right atrium": 0.008,
+}
+
+
+@pytest.fixture(scope="session")
+def add_explanations() -> AddExplanations:
+    """Put explanations into a run, as `pefuse explain` does: four cases, one of each kind."""
+
+    def add(
+        run: Path, *, side: int = 16, grasp: float = 4.0, control: float = 1.0, noise: float = 20.0, seed: int = 0
+    ) -> tuple[str, ...]:
+        """`grasp` and `control`: how much more heat than volume lies in the strained structures."""
+        random = np.random.default_rng(seed)
+        predictions = pd.read_csv(run / "predictions.csv")
+        of_model = predictions[(predictions["model"] == "intermediate-sanet") & (predictions["split"] == "test")]
+        risks = of_model.groupby("study_id").agg(label=("label", "first"), risk=("risk", "mean"))
+        threshold = float(risks["risk"].median())
+        cases = {}
+        for kind, label, called in (
+            ("missed death", 1, False),
+            ("false alarm", 0, True),
+            ("found death", 1, True),
+            ("rightly low", 0, False),
+        ):
+            fitting = risks[(risks["label"] == label) & ((risks["risk"] >= threshold) == called)]
+            for study_id, row in fitting.head(1).iterrows():
+                cases[str(study_id)] = made_up_case(str(study_id), row, kind=kind, called=called)
+        folder = run / "explanations"
+        for study_id, case in cases.items():
+            write_case(folder / "cases" / study_id, case, side=side, noise=noise, random=random)
+        summary = {"format": 1, "model": "intermediate-sanet", "threshold": threshold, "layer": "stage-3"}
+        summary |= {"method": "layer-cam", "through": "the model's risk", "simulated": True, "cases": list(cases)}
+        (folder / "summary.json").write_text(json.dumps(summary))
+        write_truths(folder, list(risks.index), grasp=grasp, control=control, random=random)
+        return tuple(cases)
+
+    return add
+
+
+def made_up_case(study_id: str, row: pd.Series, *, kind: str, called: bool) -> dict:
+    risk = float(row["risk"])
+    lactate = {"name": "lactate", "value": 5.1, "unit": "mmol/L", "text": "lactate 5.1 mmol/L", "share": 0.21}
+    missing = {"name": "troponin", "value": None, "unit": "ng/L", "text": "troponin not measured", "share": 0.1}
+    structures = [
+        {"structure": name, "heat_share": 0.1, "volume_share": share} for name, share in STRUCTURES.items()
+    ]
+    return {
+        "study_id": study_id,
+        "label": int(row["label"]),
+        "risk": risk,
+        "called": called,
+        "kind": kind,
+        "scan_alone": 0.2,
+        "record_alone": None,
+        "without_scan": risk / 2,
+        "without_record": risk,
+        "features": [
+            lactate | {"steps": [0.2, 0.01, 0.0], "usual": "1.4 (0.9 to 2.1)"},
+            missing | {"steps": [0.1, 0.0, 0.0], "usual": ""},
+        ],
+        "heat": {
+            "slices": [6, 8],
+            "peak_index": [8, 4, 12],
+            "peak_mm": [30.0, -41.2, 7.0],
+            "structures": structures,
+        },
+    }
+
+
+def write_case(folder: Path, case: dict, *, side: int, noise: float, random: np.random.Generator) -> None:
+    """A bright cube in the patient's left front, the heat in it: whoever mixes up sides or axes is found out."""
+    folder.mkdir(parents=True)
+    hu = np.full((side, side, side), -800.0)
+    half, quarter = side // 2, side // 4
+    hu[half : half + quarter, quarter:half, half + quarter :] = 300
+    hu += random.normal(0, noise, hu.shape)
+    heat = np.zeros((side, side, side), np.uint8)
+    heat[half + 1, quarter + 1, half + quarter + 1] = 255
+    heat[half, quarter, half + quarter] = 128
+    affine_of = 320 / side
+    for name, values in (("ct", hu.round().astype(np.int16)), ("heat", heat)):
+        image = SimpleITK.GetImageFromArray(values)
+        image.SetSpacing([affine_of] * 3)
+        image.SetOrigin([-150.0, -170.0, 40.0])
+        SimpleITK.WriteImage(image, str(folder / f"{name}.nii.gz"))
+    imsave(folder / "slices.png", random.random((20, 40)), cmap="gray")
+    (folder / "case.json").write_text(json.dumps(case))
+
+
+def write_truths(
+    folder: Path, study_ids: list[str], *, grasp: float, control: float, random: np.random.Generator
+) -> None:
+    rows = []
+    for study_id in study_ids:
+        for method, times in (("layer-cam", grasp), ("layer-cam randomised", control)):
+            for name, volume in STRUCTURES.items():
+                more = 1.0 if name == "left ventricle" else times
+                heat = min(1.0, volume * more * float(random.uniform(0.8, 1.2)))
+                rows.append(
+                    ("intermediate-sanet", study_id, method, name, heat, volume, int(random.random() < heat))
+                )
+    columns = ["model", "study_id", "method", "structure", "heat_share", "volume_share", "hit"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "heat_truth.csv", index=False)
+    pd.DataFrame(
+        [
+            {"model": "tabnet", "method": method, "k": k, "precision": precision, "chance": 0.2}
+            for method, precision in (("masks", 0.8), ("masks randomised", 0.2))
+            for k in (5, 10)
+        ]
+    ).to_csv(folder / "record_truth.csv", index=False)

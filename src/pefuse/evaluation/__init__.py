@@ -74,6 +74,7 @@ from pefuse.evaluation.intervals import Interval, clopper_pearson_interval, wils
 from pefuse.evaluation.likelihood import Measured, likelihood_ratios, predictive_values
 from pefuse.evaluation.paper_method import paper_ks_p_value
 from pefuse.evaluation.power import RequiredSize, required_size
+from pefuse.evaluation.ratios import Ratio, ratio_of_means
 from pefuse.evaluation.recalibration import IsotonicScaling, PlattScaling, WeightShift, fit_isotonic, fit_platt
 from pefuse.evaluation.reclassification import Reclassification, integrated_discrimination, net_reclassification
 from pefuse.evaluation.regret import RiskRegret, auc_regret, risk_regret
@@ -115,6 +116,7 @@ __all__ = [
     "PermutationTest",
     "PlattScaling",
     "PrecisionRecallCurve",
+    "Ratio",
     "Reclassification",
     "RepeatSummary",
     "RequiredSize",
@@ -174,6 +176,7 @@ __all__ = [
     "precision_recall_curve",
     "predictive_values",
     "rank_difference",
+    "ratio_of_means",
     "required_size",
     "risk_regret",
     "roc_band",

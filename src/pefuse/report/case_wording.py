@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pefuse.report.explanations import Case, Heat
-from pefuse.report.heat_truth import structure_label
+from pefuse.report.explanations import Case, Heat, StructureHeat
 from pefuse.report.tables import format_number
 
-__all__ = ["RiskBar", "case_sentence", "case_title", "heat_sentence", "moved_sentence", "risk_bars", "risk_text"]
+__all__ = [
+    "RiskBar",
+    "case_sentence",
+    "case_title",
+    "hottest_structures",
+    "moved_sentence",
+    "peak_sentence",
+    "risk_bars",
+    "risk_text",
+    "scale_of",
+]
 
 _TITLES = {
     "missed death": "Missed death",
@@ -81,21 +90,17 @@ def scale_of(case: Case, *, threshold: float | None) -> float:
     return max(0.01, *(risk for risk in risks if risk is not None))
 
 
-def heat_sentence(heat: Heat) -> str:
-    """Where the heat lies: the structures with most of it, where the anatomy is known, and the hottest point."""
-    told = []
-    if heat.structures:
-        ordered = sorted(heat.structures, key=lambda one: one.heat_share, reverse=True)[:_STRUCTURES]
-        named = [
-            f"{structure_label(one.structure)} {risk_text(one.heat_share)} of the heat on "
-            f"{risk_text(one.volume_share)} of the volume"
-            for one in ordered
-        ]
-        told.append(f"{', '.join(named)}.")
-    if heat.peak_mm:
-        place = ", ".join(format_number(value, decimals=0) for value in heat.peak_mm)
-        told.append(f"Hottest point at ({place}) mm in the scanner's coordinates (left, back, head).")
-    return " ".join(told)
+def hottest_structures(heat: Heat) -> list[StructureHeat]:
+    """The structures with most of the heat; none where the anatomy is not known."""
+    return sorted(heat.structures or [], key=lambda one: one.heat_share, reverse=True)[:_STRUCTURES]
+
+
+def peak_sentence(heat: Heat) -> str:
+    """Where the hottest voxel lies."""
+    if not heat.peak_mm:
+        return "There is no heat: by this map nothing in the scan raised the risk."
+    place = ", ".join(format_number(value, decimals=0) for value in heat.peak_mm)
+    return f"Hottest point at ({place}) mm in the scanner's coordinates: to the left, back and head."
 
 
 def risk_text(risk: float) -> str:

@@ -41,6 +41,7 @@ __all__ = [
     "read_not_explained",
     "read_record_importance",
     "read_record_truth",
+    "read_summary",
 ]
 
 FOLDER = "explanations"
@@ -106,14 +107,14 @@ class Case(_Part):
 
 
 class HeatSummary(_Part):
-    """Which model was explained, and how."""
+    """Which model was explained, and how; `through` says whose risk the heat is evidence for."""
 
     format: int
     model: str
-    label: str
     threshold: Risk = None
     layer: str = ""
-    method: str = "grad-cam"
+    method: str = ""
+    through: str = ""
     cases: list[str] = []
 
 
@@ -141,17 +142,10 @@ def read_explanations(run: Path) -> Explanations | None:
     Raises:
         RunError: the summary is damaged, so that nothing can be shown.
     """
-    folder = run / FOLDER
-    if not (folder / "summary.json").is_file():
+    summary = read_summary(run)
+    if summary is None:
         return None
-    try:
-        summary = _parsed(folder / "summary.json", HeatSummary)
-    except _DamagedError as error:
-        raise RunError(f"The summary of the explanations {error}. {_AGAIN}") from error
-    if summary.format != FORMAT:
-        raise RunError(
-            f"The explanations have format {summary.format}, but this version reads format {FORMAT}. {_AGAIN}"
-        )
+    folder = run / FOLDER
     problems: list[str] = []
     cases = [_read_case(folder, study_id, problems) for study_id in dict.fromkeys(summary.cases)]
     return Explanations(
@@ -159,22 +153,46 @@ def read_explanations(run: Path) -> Explanations | None:
     )
 
 
+def read_summary(run: Path) -> HeatSummary | None:
+    """What was explained; None where nothing was.
+
+    Raises:
+        RunError: it is damaged, or of another version.
+    """
+    path = run / FOLDER / "summary.json"
+    if not path.is_file():
+        return None
+    try:
+        summary = _parsed(path, HeatSummary)
+    except _DamagedError as error:
+        raise RunError(f"The summary of the explanations {error}. {_AGAIN}") from error
+    if summary.format != FORMAT:
+        raise RunError(
+            f"The explanations have format {summary.format}, but this version reads format {FORMAT}. {_AGAIN}"
+        )
+    return summary
+
+
 def read_heat_truth(run: Path) -> pd.DataFrame | None:
-    """HEAT_COLUMNS, a row a model, study, method and structure; None where it was not made.
+    """HEAT_COLUMNS, and "hit_chance" if it is there, a row a model, study, method and structure.
+
+    `hit_chance` is how often a voxel picked at random would hit the structure. None where it was not made.
 
     Raises:
         RunError: the table is damaged.
     """
-    return _read_table(run / FOLDER / "heat_truth.csv", HEAT_COLUMNS, shares=("heat_share", "volume_share", "hit"))
+    path, shares = run / FOLDER / "heat_truth.csv", ("heat_share", "volume_share", "hit")
+    return _read_table(path, HEAT_COLUMNS, shares=shares, optional=("hit_chance",))
 
 
 def read_record_truth(run: Path) -> pd.DataFrame | None:
-    """RECORD_COLUMNS, a row a model, method and k; None where it was not made.
+    """RECORD_COLUMNS, and "rank" if it is there, a row a model, method and k; None where it was not made.
 
     Raises:
         RunError: the table is damaged.
     """
-    return _read_table(run / FOLDER / "record_truth.csv", RECORD_COLUMNS, shares=("precision", "chance"))
+    path = run / FOLDER / "record_truth.csv"
+    return _read_table(path, RECORD_COLUMNS, shares=("precision", "chance"), optional=("rank",))
 
 
 def read_record_importance(run: Path) -> pd.DataFrame | None:
@@ -279,12 +297,12 @@ def _volumes(place: Path) -> tuple[Volume, Volume] | None:
     ct, heat = volumes
     if ct.hu.shape != heat.hu.shape:
         raise _DamagedError(f"the scan has shape {ct.hu.shape}, its heat {heat.hu.shape}")
-    if heat.hu.max() <= 0:
-        raise _DamagedError("heat.nii.gz holds no heat")
     return ct, heat
 
 
-def _read_table(path: Path, columns: tuple[str, ...], *, shares: tuple[str, ...]) -> pd.DataFrame | None:
+def _read_table(
+    path: Path, columns: tuple[str, ...], *, shares: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
@@ -298,4 +316,5 @@ def _read_table(path: Path, columns: tuple[str, ...], *, shares: tuple[str, ...]
         if not numbers.between(-_ROUNDING, 1 + _ROUNDING).all():
             raise RunError(f'{path.name} of the explanations: "{column}" is not always within 0 and 1. {_AGAIN}')
         table[column] = numbers
-    return table[list(columns)] if len(table) else None
+    kept = [*columns, *(column for column in optional if column in table.columns)]
+    return table[kept] if len(table) else None

@@ -7,32 +7,34 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pefuse.evaluation import wilson_interval
-from pefuse.evaluation.ratios import ratio_of_means
-from pefuse.report.names import model_name
+from pefuse.evaluation import ratio_of_means, wilson_interval
+from pefuse.report.names import model_name, sorted_models
 from pefuse.report.wording import counted
 
 __all__ = [
-    "CONTROL",
     "METHODS",
     "RIGHT_HEART",
     "Verdict",
+    "distinct_rankings",
     "heat_by_structure",
     "heat_verdicts",
+    "is_control",
     "record_verdicts",
     "structure_label",
 ]
 
-CONTROL = "grad-cam randomised"
+_CONTROL = " randomised"  # behind a method: the same by a network whose weights were drawn anew
 METHODS = {  # as people read them, in the order of legends
+    "layer-cam": "LayerCAM",
     "grad-cam": "Grad-CAM",
-    CONTROL: "Grad-CAM, randomised weights",
+    "hires-cam": "HiResCAM",
     "occlusion": "Occlusion",
     "masks": "TabNet's masks",
-    "masks randomised": "Masks, randomised weights",
     "shap": "SHAP values",
 }
+METHODS |= {method + _CONTROL: f"{words}, randomised weights" for method, words in METHODS.items()}
 RIGHT_HEART = "right heart and its vessels"
+_ALL_STRAINED = "all strained"  # what the table calls it
 _STRAINED = ("right ventricle", "right atrium", "pulmonary trunk", "inferior vena cava")
 """The parts that a simulated right heart strain changes (docs/simulation.md); together they are RIGHT_HEART."""
 
@@ -46,9 +48,15 @@ class Verdict:
     sentence: str
 
 
+def is_control(method: str) -> bool:
+    """Whether a method is that of a network which has learnt nothing."""
+    return method.endswith(_CONTROL)
+
+
 def structure_label(name: str) -> str:
     """`right_ventricle` as people read it."""
-    return name.replace("_", " ")
+    words = name.replace("_", " ")
+    return RIGHT_HEART if words == _ALL_STRAINED else words
 
 
 def heat_by_structure(table: pd.DataFrame) -> pd.DataFrame:
@@ -70,17 +78,20 @@ def heat_by_structure(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def heat_verdicts(table: pd.DataFrame) -> list[Verdict]:
-    """For each model: does Grad-CAM find the right heart, more than chance and more than randomised weights do?"""
+def heat_verdicts(table: pd.DataFrame, *, first: str = "") -> list[Verdict]:
+    """For each model and method: is the right heart found, more than by chance and by randomised weights?
+
+    Args:
+        first: the method that comes first, say the one of the cases.
+    """
     together = _with_right_heart(table)
     together = together[together["structure"] == RIGHT_HEART]
-    return [
-        _heat_verdict(
-            str(model), {str(method): part.set_index("study_id") for method, part in rows.groupby("method")}
-        )
-        for model, rows in together.groupby("model", sort=False)
-        if (rows["method"] == "grad-cam").any()
-    ]
+    verdicts = []
+    for model, rows in together.groupby("model", sort=False):
+        methods = {str(method): part.set_index("study_id") for method, part in rows.groupby("method", sort=False)}
+        ordered = sorted((one for one in methods if not is_control(one)), key=lambda one: one != first)
+        verdicts += [_heat_verdict(str(model), one, methods[one], methods.get(one + _CONTROL)) for one in ordered]
+    return verdicts
 
 
 def record_verdicts(table: pd.DataFrame) -> list[Verdict]:
@@ -92,9 +103,31 @@ def record_verdicts(table: pd.DataFrame) -> list[Verdict]:
     ]
 
 
+def distinct_rankings(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the models that differ, and a sentence for each that others share.
+
+    Several models may hold one and the same network of the record: one of them is enough to judge it.
+    """
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for model in sorted_models([str(name) for name in table["model"].unique()]):
+        rows = table[table["model"] == model].sort_values(["method", "k"])
+        measured = rows.drop(columns="model").round(6).astype(str)  # as text NaN equals NaN
+        alike.setdefault(tuple(measured.itertuples(index=False, name=None)), []).append(model)
+    sentences = [
+        f"The same holds for {', '.join(model_name(one).label for one in others)}: the record's network inside is "
+        f"that of {model_name(first).label}."
+        for first, *others in alike.values()
+        if others
+    ]
+    return table[table["model"].isin([models[0] for models in alike.values()])], sentences
+
+
 def _with_right_heart(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with readable names and rows of RIGHT_HEART: sums of the shares of its parts, hit if one is."""
+    """The table with readable names and RIGHT_HEART first: as it was given, or summed, and hit if a part is."""
     named = table.assign(structure=table["structure"].map(structure_label))
+    given = named["structure"] == RIGHT_HEART
+    if given.any():
+        return pd.concat([named[given], named[~given]], ignore_index=True)
     parts = named[named["structure"].isin(_STRAINED)]
     together = parts.groupby(["model", "study_id", "method"], as_index=False, sort=False).agg(
         heat_share=("heat_share", "sum"), volume_share=("volume_share", "sum"), hit=("hit", "max")
@@ -117,24 +150,26 @@ def _of_structure(part: pd.DataFrame) -> dict[str, float]:
         "hit_rate": hits / len(part),
         "hit_rate_low": rate.low,
         "hit_rate_high": rate.high,
+        "hit_chance": float(part["hit_chance"].mean()) if "hit_chance" in part else math.nan,
     }
 
 
-def _heat_verdict(model: str, methods: dict[str, pd.DataFrame]) -> Verdict:
-    heat = methods["grad-cam"]
+def _heat_verdict(model: str, method: str, heat: pd.DataFrame, control: pd.DataFrame | None) -> Verdict:
     ratio = ratio_of_means(heat["heat_share"], heat["volume_share"])
     low, high = ratio.interval.low, ratio.interval.high
     told = (
-        f"{model_name(model).label}: {_percent(heat['heat_share'].mean())} of Grad-CAM's heat lies in the "
-        f"{RIGHT_HEART}, which fill {_percent(heat['volume_share'].mean())} of the volume"
+        f"{model_name(model).label}, {METHODS.get(method, method)}: {_percent(heat['heat_share'].mean())} of the "
+        f"heat lies in the {RIGHT_HEART}, which fill {_percent(heat['volume_share'].mean())} of the volume"
     )
-    hits = f"The hottest point lies there in {int(heat['hit'].sum())} of {counted(len(heat), 'scan')}."
+    hits = f"The hottest point lies there in {int(heat['hit'].sum())} of {counted(len(heat), 'scan')}"
+    if "hit_chance" in heat and heat["hit_chance"].notna().all():
+        hits += f" (by chance in {_percent(heat['hit_chance'].mean())})"
     if not math.isfinite(low):
-        return Verdict(model=model, found=None, sentence=f"{told}. {hits} These are too few to rule out chance.")
-    told += f": {ratio.value:.1f} times what chance would give (95 % interval {low:.1f} to {high:.1f}). {hits}"
+        return Verdict(model=model, found=None, sentence=f"{told}. {hits}. These are too few to rule out chance.")
+    told += f": {ratio.value:.1f} times what chance would give (95 % interval {low:.1f} to {high:.1f}). {hits}."
     if low <= 1:
         told += " The heat does not find the heart: do not read these maps as a reason for the risk."
-    if (control := methods.get(CONTROL)) is None:
+    if control is None:
         return Verdict(model=model, found=low > 1, sentence=told)
     both = heat.join(control["heat_share"].rename("control"), how="inner")
     learnt = ratio_of_means(both["heat_share"], both["control"]).interval.low > 1
@@ -158,11 +193,25 @@ def _record_verdict(model: str, method: str, rows: pd.DataFrame, controls: pd.Da
     if len(control):
         told += f", and with randomised weights {_percent(float(control.iloc[0]))} do"
         found = found and precision > float(control.iloc[0])
-    return Verdict(
-        model=model,
-        found=found,
-        sentence=f"{told}." if found else f"{told}. The ranking does not find the signal.",
+    told += "." if found else ". The ranking does not find the signal."
+    return Verdict(model=model, found=found, sentence=told + _rank_sentence(model, row, controls))
+
+
+def _rank_sentence(model: str, row: pd.Series, controls: pd.DataFrame) -> str:
+    """How importance goes with the strength of signal among the numbers; "" where that was not told."""
+    rank = float(row.get("rank", math.nan))
+    if not math.isfinite(rank):
+        return ""
+    of_control = controls.loc[controls["model"] == model, "rank"].to_numpy()
+    beside = f", with randomised weights {_signed(float(of_control[0]))}" if len(of_control) else ""
+    return (
+        " Among its numbers (laboratory values and the like) the rank correlation of importance with the strength "
+        f"of the signal is {_signed(rank)}{beside}."
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _percent(share: float) -> str:

@@ -28,7 +28,10 @@ Pair = tuple[Volume, Volume]
 
 @dataclass(frozen=True, kw_only=True)
 class SmallPair:
-    """A scan and its heat, gzipped NIfTI files of one grid, and where the heat is greatest, in RAS mm."""
+    """A scan and its heat, gzipped NIfTI files of one grid, and where the heat is greatest, in RAS mm.
+
+    Without any heat that is the middle of the grid.
+    """
 
     ct: bytes = field(repr=False)
     heat: bytes = field(repr=False)
@@ -58,7 +61,7 @@ def small_pair(ct: Volume, heat: Volume, *, longest: int) -> SmallPair:
     """
     ct, heat = (_at_most(volume, longest) for volume in (ct, heat))
     steps = np.clip(np.rint((ct.hu.astype(np.float32) - LOWEST_HU) / STEP_HU), 0, 255).astype(np.uint8)
-    hottest = np.unravel_index(int(heat.hu.argmax()), heat.hu.shape)
+    hottest = np.unravel_index(int(heat.hu.argmax()), heat.hu.shape) if heat.hu.any() else _middle(heat)
     left, back, up = (heat.affine @ [*hottest, 1.0])[:3]
     return SmallPair(
         ct=_nifti(steps, ct.affine, slope=STEP_HU, intercept=LOWEST_HU),
@@ -71,6 +74,10 @@ def small_pair(ct: Volume, heat: Volume, *, longest: int) -> SmallPair:
 def _at_most(volume: Volume, longest: int) -> Volume:
     z, y, x = (min(side, longest) for side in volume.hu.shape)
     return volume if (z, y, x) == volume.hu.shape else to_grid(volume, grid=(z, y, x))
+
+
+def _middle(volume: Volume) -> tuple[int, ...]:
+    return tuple(side // 2 for side in volume.hu.shape)
 
 
 def _nifti(values: NDArray[np.uint8], affine: NDArray[np.float64], *, slope: float, intercept: float) -> bytes:

@@ -9,7 +9,7 @@
   const sliders = Array.from(viewer.querySelectorAll("[data-axis]"));
   const angles = Array.from(viewer.querySelectorAll("[data-angle]"));
   const HEAT_FROM = 255 * Number(viewer.dataset.heatFrom); // colder than this is not drawn
-  const TRANSPARENT_BELOW_MINIMUM = 1; // niivue's COLORMAP_TYPE: colours run from 0, colder voxels are not drawn
+  const TRANSPARENT_BELOW_MINIMUM = 2; // a COLORMAP_TYPE of niivue: colours run from 0, what is colder than the minimum is not drawn
   const NO_CUT = 2; // niivue's depth of a plane that cuts nothing
   const PLANES = { axial: [2], coronal: [1], sagittal: [0], slices: [0, 1, 2], turn: [] }; // axes whose slider is of use
 
@@ -33,7 +33,6 @@
       isSliceMM: true,
       multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
       showAllOrientationMarkers: true,
-      multiplanarPadPixels: 16, // else the L of one plane and the A of the next run together
       crosshairWidth: 0.25,
       crosshairWidthUnit: "percent",
       crosshairGap: 8,
@@ -68,19 +67,28 @@
       const overlay = await niivue.NVImage.loadFromBase64({ base64: dataOf("heat", study), name: "heat.nii.gz", colormap: "inferno", cal_min: HEAT_FROM, cal_max: 255 });
       overlay.colormapType = TRANSPARENT_BELOW_MINIMUM;
       if (mine !== request) return;
+      scene.setMultiplanarPadPixels(0);
       for (const old of [...scene.volumes].reverse()) scene.removeVolume(old);
       scene.addVolume(ct);
       scene.addVolume(overlay);
+      scene.setMultiplanarPadPixels(16); // else the L of one plane and the A of the next run together; not while empty
       describeSliders(ct);
       const place = hottest(study);
       goTo(place);
       cutAt(place[1]);
       showHeat();
       showView();
-      told.textContent = choice.selectedOptions[0].textContent + ".";
+      showCase(study);
     } catch {
       told.textContent = "This scan cannot be drawn here. Its still slices are below.";
     }
+  }
+
+  function showCase(study) {
+    const link = document.createElement("a");
+    link.href = `#case-${study}`;
+    link.textContent = "To its features and risks";
+    told.replaceChildren(`${choice.selectedOptions[0].textContent}. `, link);
   }
 
   // Where the hottest voxel lies, as fractions along niivue's axes: to the left, to the front, to the head.

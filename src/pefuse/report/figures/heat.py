@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import NDArray
 
-from pefuse.report.figures.style import DIED, FAINT, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
-from pefuse.report.heat_truth import METHODS
+from pefuse.report.figures.style import DIED, FAINT, INK, SURVIVED, Plot, bare_axes, new_figure, plot_of
+from pefuse.report.heat_truth import METHODS, is_control
 from pefuse.report.names import model_name
 
 __all__ = ["heat_hits_panel", "heat_share_panel", "signal_panel"]
 
-_MARKS = {  # colour and marker of each method; the control is hollow
-    "grad-cam": (DIED, "o"),
-    "grad-cam randomised": (MUTED, "o"),
-    "occlusion": (SURVIVED, "s"),
+_MARKS = {  # colour and marker of each method; its control is hollow
+    "layer-cam": (DIED, "o"),
+    "grad-cam": (SURVIVED, "s"),
+    "hires-cam": ("#009E73", "^"),
+    "occlusion": ("#AA4499", "D"),
     "masks": (DIED, "o"),
-    "masks randomised": (MUTED, "o"),
     "shap": (SURVIVED, "s"),
 }
 _LOWEST_RATIO = 0.02  # no heat at all has no place on a log axis
@@ -44,7 +45,7 @@ def heat_share_panel(model: str, table: pd.DataFrame) -> Plot:
         name=f"heat-share-{model}",
         title=f"{label}: heat in each structure",
         alt=f"How much more heat than volume lies in each structure, {label}. {_alt(table)}",
-        numbers=table.drop(columns=["hits", "hit_rate", "hit_rate_low", "hit_rate_high"]),
+        numbers=table.drop(columns=["hits", "hit_rate", "hit_rate_low", "hit_rate_high", "hit_chance"]),
     )
 
 
@@ -73,7 +74,7 @@ def signal_panel(model: str, table: pd.DataFrame) -> Plot:
     with new_figure(3.6, 2.9) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
-        chance = ordered.groupby("k")["chance"].mean()
+        chance = ordered[~ordered["method"].map(is_control)].groupby("k")["chance"].mean()
         axes.plot(chance.index, chance, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), label="picked at random")
         for method in _in_order(ordered["method"]):
             rows = ordered[ordered["method"] == method]
@@ -98,24 +99,37 @@ def _rows_panel(
 ) -> Plot:
     structures = list(dict.fromkeys(table["structure"]))
     methods = _in_order(table["method"])
-    with new_figure(3.9, 0.95 + 0.3 * len(structures) + 0.14 * len(methods)) as figure:
+    row_in = 0.14 + 0.07 * len(methods)
+    with new_figure(3.9, 0.95 + row_in * len(structures) + 0.14 * len(methods)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="x")
         for place, method in enumerate(methods):
             rows = table[table["method"] == method]
-            heights = [
-                structures.index(one) + 0.22 * (place - (len(methods) - 1) / 2) for one in rows["structure"]
-            ]
-            _draw(axes, rows, heights, value, method)
+            shift = 0.75 * (place - (len(methods) - 1) / 2) / len(methods)
+            _draw(axes, rows, [structures.index(one) + shift for one in rows["structure"]], value, method)
+        if value == "hit_rate":
+            _mark_chance(axes, table.drop_duplicates("structure", ignore_index=True))
         axes.set_yticks(range(len(structures)), [_on_two_lines(one) for one in structures])
         axes.set_ylim(len(structures) - 0.4, -0.6)
-        axes.axhline(0.5, color=FAINT, linewidth=0.7)  # below the sum of the parts stand the parts
+        for line in range(1, len(structures)):
+            axes.axhline(line - 0.5, color=FAINT, linewidth=0.9 if line == 1 else 0.4)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set(title=title, xlabel=xlabel)
-        _scale(axes, value)
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.35, -0.62 / len(structures) - 0.12), borderaxespad=0)
+        _scale(axes, value, table[[f"{value}_low", value, f"{value}_high"]].to_numpy(float))
+        figure.legend(loc="outside lower center")
         return plot_of(figure, name=name, title=title, alt=alt, numbers=numbers)
+
+
+def _mark_chance(axes: Axes, rows: pd.DataFrame) -> None:
+    """A dashed line in each row whose chance of a hit is known."""
+    known = rows[rows["hit_chance"].notna()]
+    if len(known):
+        places, dashes = known.index.to_numpy(), (0, (2, 2))
+        chance = known["hit_chance"]
+        axes.vlines(
+            chance, places - 0.45, places + 0.45, color=INK, linewidth=0.9, linestyle=dashes, label="chance"
+        )
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, heights: Sequence[float], value: str, method: str) -> None:
@@ -124,14 +138,14 @@ def _draw(axes: Axes, rows: pd.DataFrame, heights: Sequence[float], value: str, 
     axes.plot(rows[value], heights, linestyle="none", label=METHODS.get(method, method), **look)
 
 
-def _scale(axes: Axes, value: str) -> None:
+def _scale(axes: Axes, value: str, shown: NDArray[np.float64]) -> None:
     if value == "hit_rate":
         axes.set_xlim(-0.02, 1.02)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
         return
     axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    low, high = min(low, 0.5), max(high, 2.0)
+    known = shown[np.isfinite(shown)]  # a structure that no scan has, has no ratio
+    low, high = min(0.8 * known.min(initial=1), 0.5), max(1.25 * known.max(initial=1), 2.0)
     axes.set_xlim(low, high)
     axes.axvline(1, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= tick <= high]
@@ -141,13 +155,12 @@ def _scale(axes: Axes, value: str) -> None:
 
 
 def _look(method: str) -> dict[str, Any]:
-    color, marker = _MARKS.get(method, (INK, "D"))
-    hollow = method.endswith("randomised")
+    color, marker = _MARKS.get(method.removesuffix(" randomised"), (INK, "D"))
     return {
         "color": color,
         "marker": marker,
         "markersize": 4.5,
-        "markerfacecolor": "white" if hollow else color,
+        "markerfacecolor": "white" if is_control(method) else color,
         "markeredgecolor": color,
     }
 
@@ -162,8 +175,9 @@ def _on_two_lines(structure: str) -> str:
 
 
 def _alt(table: pd.DataFrame) -> str:
-    first = table[table["method"] == "grad-cam"]
+    method = _in_order(table["method"])[0]
+    first = table[table["method"] == method]
     known = [
         f"{row['structure']} {row['ratio']:.1f}" for row in first.to_dict("records") if np.isfinite(row["ratio"])
     ]
-    return f"Grad-CAM: {', '.join(known)}." if known else ""
+    return f"{METHODS.get(method, method)}: {', '.join(known)}." if known else ""

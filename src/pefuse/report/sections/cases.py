@@ -12,14 +12,17 @@ from pefuse.report.case_wording import (
     RiskBar,
     case_sentence,
     case_title,
-    heat_sentence,
+    hottest_structures,
     moved_sentence,
+    peak_sentence,
     risk_bars,
     risk_text,
     scale_of,
 )
-from pefuse.report.explanations import Case, CaseFiles, Explanations, read_explanations
+from pefuse.report.explanations import Case, CaseFiles, Explanations, HeatSummary, StructureHeat, read_explanations
 from pefuse.report.figures import case_risks
+from pefuse.report.heat_truth import METHODS, structure_label
+from pefuse.report.names import model_name
 from pefuse.report.pictures import picture_uris
 from pefuse.report.sections.contract import Content, Material, Section
 from pefuse.report.volumes import STEP_HU, fitting_pairs
@@ -35,7 +38,7 @@ WINDOWS_HU = {  # name: width and level
     "CTPA": (700, 100),
     "Lung": (1500, -600),
 }
-HEAT_FROM = 0.2  # of a case's hottest voxel: colder voxels are not drawn over the scan
+HEAT_FROM = 0.15  # of a case's hottest voxel: colder voxels are not drawn, as in the still slices
 FEATURES = 6  # that a card shows at once
 
 
@@ -47,7 +50,8 @@ class Card:
     title: str
     sentence: str
     moved: str
-    heat: str
+    structures: list[StructureHeat]
+    peak: str
     bars: list[RiskBar]
     threshold_percent: float | None
     slices: Markup | None = field(repr=False)
@@ -70,11 +74,14 @@ def build(material: Material) -> Content | None:
     if explanations is None:
         return None
     summary, cases = explanations.summary, [one.case for one in explanations.cases]
+    label = model_name(summary.model).label
     embedded, longest = _embedded(explanations.cases)
-    plots = (case_risks(cases, label=summary.label, threshold=summary.threshold),) if cases else ()
+    plots = (case_risks(cases, label=label, threshold=summary.threshold),) if cases else ()
     return Content(
         context={
-            "summary": summary,
+            "label": label,
+            "threshold": summary.threshold,
+            "how": _how(summary),
             "cards": _cards(explanations, material.run.horizon_days),
             "problems": explanations.problems,
             "embedded": embedded,
@@ -84,6 +91,7 @@ def build(material: Material) -> Content | None:
             "heat_from": HEAT_FROM,
             "first_features": FEATURES,
             "percent": risk_text,
+            "structure_label": structure_label,
         },
         plots=plots,
         scripts=("niivue.umd.js", "viewer.js") if embedded else (),
@@ -100,8 +108,9 @@ def _cards(explanations: Explanations, horizon_days: int) -> list[Card]:
             title=case_title(case),
             sentence=case_sentence(case, horizon_days=horizon_days, threshold=threshold),
             moved=moved_sentence(case),
-            heat=heat_sentence(case.heat) if case.heat else "",
-            bars=risk_bars(case, label=explanations.summary.label, threshold=threshold),
+            structures=hottest_structures(case.heat) if case.heat else [],
+            peak=peak_sentence(case.heat) if case.heat else "",
+            bars=risk_bars(case, label=model_name(explanations.summary.model).label, threshold=threshold),
             threshold_percent=None if threshold is None else 100 * threshold / scale_of(case, threshold=threshold),
             slices=next(uris) if one.slices is not None else None,
             in_viewer=one.volumes is not None,
@@ -128,6 +137,16 @@ def _embedded(cases: Sequence[CaseFiles]) -> tuple[list[Embedded], int]:
         for (case, _), pair in zip(shown, pairs, strict=True)
     ]
     return embedded, max(pair.longest for pair in pairs)
+
+
+def _how(summary: HeatSummary) -> str:
+    """`LayerCAM, layer stage-3, evidence for the model's risk`."""
+    parts = [METHODS.get(summary.method, summary.method) or "a map of evidence"]
+    if summary.layer:
+        parts.append(f"layer {summary.layer}")
+    if summary.through:
+        parts.append(f"evidence for {summary.through}")
+    return ", ".join(parts)
 
 
 def _windows() -> list[tuple[str, str, str]]:

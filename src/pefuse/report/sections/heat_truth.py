@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from pefuse.report.explanations import read_heat_truth, read_record_truth
+from pefuse.report.explanations import read_heat_truth, read_record_truth, read_summary
 from pefuse.report.figures import heat_hits_panel, heat_share_panel, signal_panel
-from pefuse.report.heat_truth import Verdict, heat_by_structure, heat_verdicts, record_verdicts
+from pefuse.report.heat_truth import (
+    Verdict,
+    distinct_rankings,
+    heat_by_structure,
+    heat_verdicts,
+    record_verdicts,
+)
 from pefuse.report.names import sorted_models
 from pefuse.report.sections.contract import Content, Material, Section
 
@@ -17,20 +23,23 @@ def build(material: Material) -> Content | None:
         return None
     verdicts: dict[str, list[Verdict]] = {"heat": [], "record": []}
     heat_plots, record_plots = [], []
+    same: list[str] = []
     if heat is not None:
         by_structure = heat_by_structure(heat)
-        verdicts["heat"] = heat_verdicts(heat)
+        shown = read_summary(material.folder)
+        verdicts["heat"] = heat_verdicts(heat, first=shown.method if shown else "")
         for model in sorted_models([str(name) for name in by_structure["model"].unique()]):
             rows = by_structure[by_structure["model"] == model]
             heat_plots += [heat_share_panel(model, rows), heat_hits_panel(model, rows)]
     if record is not None:
+        record, same = distinct_rankings(record)
         verdicts["record"] = record_verdicts(record)
         record_plots = [
             signal_panel(model, record[record["model"] == model])
             for model in sorted_models([str(name) for name in record["model"].unique()])
         ]
     return Content(
-        context={"verdicts": verdicts, "heat_plots": heat_plots, "record_plots": record_plots},
+        context={"verdicts": verdicts, "same": same, "heat_plots": heat_plots, "record_plots": record_plots},
         plots=(*heat_plots, *record_plots),
     )
 
