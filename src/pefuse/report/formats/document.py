@@ -352,6 +352,8 @@ def _picture(node: _Node) -> Iterator[Block]:
 
 # --- inline text
 
+_JOINED = " ([“‘/−–-"  # what belongs to the word after it
+
 
 def _text(node: _Node) -> Text:
     """The words of a node, white space as a browser shows it."""
@@ -360,7 +362,7 @@ def _text(node: _Node) -> Text:
         text = re.sub(r"[ \t\n]+", " ", words.text.replace("\u00ad", ""))
         if not joined or joined[-1].text.endswith(" "):
             text = text.lstrip(" ")
-        elif joined[-1].text[-1].isalnum() and text[:1].isalnum():
+        elif joined[-1].text[-1] not in _JOINED and text[:1].isalnum():
             text = f" {text}"  # the page parts them by their place
         if text and joined and _kind(joined[-1]) == _kind(words):
             joined[-1] = _with(joined[-1], joined[-1].text + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ def compile_pdf(source: str, files: dict[str, bytes]) -> bytes:
         UsageError: Typst is not installed.
     """
     typst = load_typst()
-    given = {"main.typ": source.encode(), **files}
     # The fonts of the figures lie with matplotlib; the machine's own have no say: a PDF is the same anywhere.
     fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    made: bytes = typst.compile(given, font_paths=[str(fonts)], ignore_system_fonts=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in {"main.typ": source.encode(), **files}.items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        made: bytes = typst.compile(Path(folder) / "main.typ", font_paths=[str(fonts)], ignore_system_fonts=True)
     return made
 
 
