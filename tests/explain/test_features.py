@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csc_matrix
@@ -9,6 +11,8 @@ from scipy.sparse import csc_matrix
 from pefuse.ehr import RawColumn, RawRecord
 from pefuse.explain.features import FeatureWords, features_of
 from pefuse.models.bundle import Feature
+
+from ..models.bundle.conftest import make_record
 
 COLUMNS = (
     RawColumn(key="lactate", name="lactate (mmol/L)", family="lab", kind="continuous", unit="mmol/L"),
@@ -108,6 +112,24 @@ def test_name_and_unit_stand_apart():
     assert words().name(feature("lactate")) == "lactate"
     assert words().unit(feature("lactate")) == "mmol/L"
     assert words().unit(feature("inr")) == ""
+
+
+def test_a_measurement_that_is_only_known_to_be_there_or_not_says_so(bundles):
+    """Without the lactate's value among its columns the model goes by "lactate missing" alone."""
+    bundle = bundles["tabnet"]
+    part = bundle.members[0].model.record
+    kept = [place for place, one in enumerate(part.preparation.columns) if one.name != "lactate (mmol/L)"]
+    narrow = replace(part, preparation=part.preparation.only(kept))
+    member = replace(bundle.members[0], model=replace(bundle.members[0].model, record=narrow))
+    lactate = features_of(replace(bundle, members=(member,)))["lactate"]
+    record = make_record()
+    told = FeatureWords(record=record, reference=record.study_ids)
+
+    assert told.name(lactate) == "lactate measured or not"
+    assert [told.text(lactate, one) for one in ("S0", "S1")] == ["lactate not measured", "lactate measured"]
+    assert [told.value(lactate, one) for one in ("S0", "S1")] == [0.0, 1.0]
+    assert told.usual(lactate) == "measured in 73 %"  # 8 of 30 are missing
+    assert features_of(replace(bundle, members=(member, bundle.members[1])))["lactate"].name == "lactate (mmol/L)"
 
 
 def test_features_of_a_bundle_are_those_that_it_lists(bundles):

@@ -12,26 +12,44 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pefuse.ehr import RawRecord
+from pefuse.ehr import PreparedColumn, RawRecord
 from pefuse.models.bundle import Bundle, Feature
 
 __all__ = ["FeatureWords", "features_of"]
 
 SILENT_UNITS = ("ratio",)  # said by the name already
 MEASURED_FAMILIES = ("vital", "lab", "score")
+PRESENCE = " measured or not"  # ends the name of a feature of which only that is read
 TIGHT_UNITS = ("/", "°")  # written without a space: 112/min, 36.9°C
 
 
 def features_of(bundle: Bundle) -> dict[str, Feature]:
-    """The features that a bundle reads, by key; a column that its list forgot is taken from a preparation."""
-    known = {feature.key: feature for feature in bundle.about.features}
-    for member in bundle.members:
-        for column in member.model.preparation.columns if member.model.preparation is not None else ():
-            if column.key not in known:
-                known[column.key] = Feature(
-                    key=column.key, name=column.name, family=column.family, kind=column.kind, unit=column.unit
-                )
-    return known
+    """The features that a bundle reads, by key.
+
+    Of a measurement that it knows only to be there or not, the name says so: its value is not what counted.
+    """
+    columns = [
+        column
+        for member in bundle.members
+        for column in (member.model.preparation.columns if member.model.preparation is not None else ())
+    ]
+    names = {feature.key: feature for feature in bundle.about.features}
+    read = {column.key for column in columns}
+    valued = {column.key for column in columns if column.role != "missing"}
+    found = {}
+    for key in [*names, *sorted(read - set(names))]:
+        feature = names.get(key) or _of_column(next(column for column in columns if column.key == key))
+        found[key] = _presence(feature) if key in read - valued else feature
+    return found
+
+
+def _of_column(column: PreparedColumn) -> Feature:
+    return Feature(key=column.key, name=column.name, family=column.family, kind=column.kind, unit=column.unit)
+
+
+def _presence(feature: Feature) -> Feature:
+    bare = feature.name.removesuffix(f" ({feature.unit})")
+    return feature.model_copy(update={"name": f"{bare}{PRESENCE}", "kind": "binary", "unit": ""})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +71,14 @@ class FeatureWords:
         return "" if feature.unit in SILENT_UNITS or feature.kind != "continuous" else feature.unit
 
     def value(self, feature: Feature, study_id: str) -> float | None:
-        """The number, or 1 and 0 for recorded and not; None where it is missing or a word."""
+        """The number, or 1 and 0 for recorded (or measured) and not; None where it is missing or a word."""
         if feature.kind == "categorical" or (place := self.record.place(feature.key)) is None:
             return None if feature.kind != "binary" else 0.0
         if self.record.columns[place].kind == "categorical":
             return None
         number = float(self.record.numbers(place)[self.record.rows([study_id])[0]])
+        if _is_presence(feature):
+            return float(not np.isnan(number))
         return None if np.isnan(number) else number
 
     def text(self, feature: Feature, study_id: str) -> str:
@@ -70,6 +90,8 @@ class FeatureWords:
         value = self.value(feature, study_id)
         if value is None:
             return f"{name} not {'measured' if feature.family in MEASURED_FAMILIES else 'known'}"
+        if _is_presence(feature):
+            return f"{name.removesuffix(PRESENCE)} {'measured' if value else 'not measured'}"
         if feature.kind == "binary":
             return f"{name}: {'recorded' if value else 'not recorded'}"
         if self._is_yes_or_no(feature):
@@ -85,6 +107,8 @@ class FeatureWords:
         if feature.kind == "categorical":
             return _commonest(self.record.levels(place)[rows])
         numbers = self.record.numbers(place)[rows]
+        if _is_presence(feature):
+            return f"measured in {100 * (~np.isnan(numbers)).mean():.0f} %"
         present = numbers[~np.isnan(numbers)]
         if not len(present):
             return ""
@@ -107,6 +131,10 @@ class FeatureWords:
             return False
         inside = self.record.values[:, [place]].data
         return bool(len(inside)) and feature.family in MEASURED_FAMILIES and bool(np.isin(inside, (0, 1)).all())
+
+
+def _is_presence(feature: Feature) -> bool:
+    return feature.name.endswith(PRESENCE)
 
 
 def _number(value: float) -> str:
