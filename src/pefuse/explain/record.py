@@ -53,7 +53,8 @@ def mask_importance(
     features = features_of(bundle)
     keys = tuple(features)
     inputs = bundle.prepared_features(named(study_ids), record)
-    found: list[_Masks] = []
+    whole: _Masks | None = None  # the sum over members
+    by_member: list[Array] = []
     columns: list[ColumnImportance] = []
     for member, part in zip(bundle.members, parts, strict=True):
         assert part is not None
@@ -61,16 +62,18 @@ def mask_importance(
         if masks is None:
             return TAKES_COLUMNS
         columns.append(ColumnImportance.of(masks.shares.mean(axis=0), part.preparation.columns, keys))
-        found.append(masks.of_features(columns[-1].features, len(keys)))
-    shares = np.stack([masks.shares for masks in found])  # (M, N, F)
+        masks = masks.of_features(columns[-1].features, len(keys))
+        by_member.append(masks.shares.mean(axis=0))
+        whole = masks if whole is None else whole + masks
+    assert whole is not None
     return FeatureImportance(
         method="masks",
         study_ids=tuple(study_ids),
         features=tuple(features.values()),
-        shares=row_shares(shares.mean(axis=0)),
-        by_member=shares.mean(axis=1),
+        shares=row_shares(whole.shares),
+        by_member=np.stack(by_member),
         columns=tuple(columns),
-        steps=np.stack([masks.steps for masks in found]).mean(axis=0),
+        steps=whole.steps / len(bundle.members),
     )
 
 
@@ -117,6 +120,9 @@ class _Masks:
 
     shares: Array
     steps: Array
+
+    def __add__(self, other: _Masks) -> _Masks:
+        return _Masks(shares=self.shares + other.shares, steps=self.steps + other.steps)
 
     def of_features(self, places: NDArray[np.intp], count: int) -> _Masks:
         """Columns (D) added up to features (F)."""
