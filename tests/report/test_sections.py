@@ -66,12 +66,18 @@ def test_a_mistake_of_ours_is_not_hidden(material):
 
 
 def test_the_figures_of_all_sections_are_those_of_the_page(material):
-    """Two models of Table 1: two ROC panels (one a family), and two figures of calibration and risk each."""
+    """Two models of Table 1: a band each, a panel a family, and two figures of calibration and risk each."""
     page = build_page(material, sections=[named("curves"), named("calibration")])
 
     assert [plot.name for plot in page.plots] == [
+        "roc-band-early",
+        "roc-band-xgboost",
+        "pr-band-early",
+        "pr-band-xgboost",
         "roc-single",
         "roc-fusion",
+        "pr-single",
+        "pr-fusion",
         "calibration-xgboost",
         "calibration-early",
         "risks-xgboost",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pefuse.report.comparisons import Comparison
 from pefuse.report.estimates import Estimate, Frozen, estimate, told
 from pefuse.report.evidence import Evidence
 from pefuse.report.names import Family, Modality
@@ -29,7 +30,7 @@ __all__ = [
     "told",
 ]
 
-FORMAT = 4  # of results.json: an older one is computed again
+FORMAT = 5  # of results.json: an older one is computed again
 RATES = ("accuracy", "specificity", "sensitivity", "ppv", "npv")
 INPUTS = (
     "predictions.csv",
@@ -57,7 +58,7 @@ class Judgement(Frozen):
     """A model on the test studies; rates at the Youden threshold of its validation studies."""
 
     auc: Estimate
-    average_precision: float
+    average_precision: Estimate
     calibration: Calibration
     threshold: float | None = None
     tp: int | None = None
@@ -96,26 +97,6 @@ class ModelResult(Frozen):
     drop: Estimate | None = None
     dropped: bool = False
     regret: float | None = None
-
-
-class Comparison(Frozen):
-    """A model against the reference, on the studies that both judged; None = cannot be told.
-
-    `p_value` and `difference` are the paired DeLong test's, `p_bootstrap` a paired bootstrap's; `_holm` allows
-    for the comparisons of the same table. `paper_p` is the paper's Kolmogorov-Smirnov test, which is no test of
-    the models.
-    """
-
-    name: str
-    label: str
-    table: Literal[0, 1, 3] = 1
-    studies: int
-    difference: Estimate
-    p_value: float | None = None
-    p_holm: float | None = None
-    p_bootstrap: float | None = None
-    p_bootstrap_holm: float | None = None
-    paper_p: float | None = None
 
 
 class Subgroup(Frozen):

@@ -11,7 +11,6 @@ import pandas as pd
 from pefuse.evaluation import (
     Interval,
     auroc,
-    average_precision,
     brier_score,
     calibration_line,
     can_be_ranked,
@@ -25,6 +24,7 @@ from pefuse.report.aggregation import ModelScores, collect_scores
 from pefuse.report.contrasts import compare_with, reference_model
 from pefuse.report.evidence import ELSEWHERE, gather_evidence
 from pefuse.report.names import ABLATED, Modality, model_name
+from pefuse.report.resampling import RunBootstrap, patients_of
 from pefuse.report.results import (
     RATES,
     Calibration,
@@ -69,7 +69,8 @@ def summarise_scores(
     judged = test[test["study_id"].isin({study for one in scores for study in one.test.index})]
     reference = reference_model(scores)
     places = {one.name: table_of(one.name, run.config) for one in scores}
-    models = tuple(_model_result(one, ideal_aucs, places[one.name]) for one in scores)
+    bootstrap = RunBootstrap(scores, patients_of(run))
+    models = tuple(_model_result(one, ideal_aucs, places[one.name], bootstrap) for one in scores)
     rows = tuple(over_subgroups(models, scores, run.studies))
     return Results(
         inputs=inputs,
@@ -82,7 +83,7 @@ def summarise_scores(
         not_trained=tuple(_not_trained(run.failed)),
         models=models,
         reference=reference.name if reference else None,
-        comparisons=tuple(compare_with(reference, scores, places)) if reference else (),
+        comparisons=tuple(compare_with(reference, scores, places, bootstrap)) if reference else (),
         subgroups=rows,
         repeats=tuple(over_repeats(models, scores)),
         evidence=gather_evidence(
@@ -112,10 +113,12 @@ def table_of(name: str, config: Mapping[str, Any]) -> Literal[0, 1, 3]:
     return 0 if shown.family == "single" else 1
 
 
-def _model_result(scores: ModelScores, ideal_aucs: dict[Modality, float], table: Literal[0, 1, 3]) -> ModelResult:
+def _model_result(
+    scores: ModelScores, ideal_aucs: dict[Modality, float], table: Literal[0, 1, 3], bootstrap: RunBootstrap
+) -> ModelResult:
     shown = model_name(scores.name)
     validation_auc = _auc_estimate(scores.validation) if can_be_ranked(scores.validation) else None
-    test = _judge(scores) if not scores.problem else None
+    test = _judge(scores, bootstrap) if not scores.problem else None
     drop = _drop(validation_auc, test.auc) if validation_auc and test else None
     # A clinical score is the same in all folds: no spread to tell.
     aucs = scores.fold_aucs["auc"] if shown.family != "score" else pd.Series(dtype=float)
@@ -149,12 +152,12 @@ def _own_auc(scores: ModelScores) -> Estimate | None:
     return _auc_estimate(scores.own_test) if more and can_be_ranked(scores.own_test) else None
 
 
-def _judge(scores: ModelScores) -> Judgement:
+def _judge(scores: ModelScores, bootstrap: RunBootstrap) -> Judgement:
     label, risk, score = (scores.test[column].to_numpy() for column in ("label", "risk", "score"))
     line = calibration_line(label, risk)
     judgement = Judgement(
         auc=_auc_estimate(scores.test),
-        average_precision=average_precision(label, score),
+        average_precision=bootstrap.average_precision(scores),
         calibration=Calibration(
             brier=brier_score(label, risk),
             expected_error=expected_calibration_error(label, risk),

@@ -5,7 +5,8 @@ from pefuse.report.figures.calibration import calibration_panel, risk_panel
 from pefuse.report.figures.cases import case_risks
 from pefuse.report.figures.cohort import studies_by_year
 from pefuse.report.figures.conformal import conformal_bars
-from pefuse.report.figures.discrimination import roc_panels
+from pefuse.report.figures.curve_bands import banded_curve
+from pefuse.report.figures.discrimination import PRECISION_RECALL, ROC, curve_panels
 from pefuse.report.figures.embedding import EmbeddingPanel, embedding_figure
 from pefuse.report.figures.forest import FOREST_MEASURES, forest_panel
 from pefuse.report.figures.generalisation import validation_against_test
@@ -18,11 +19,15 @@ from pefuse.report.figures.training import training_panel
 
 __all__ = [
     "FOREST_MEASURES",
+    "PRECISION_RECALL",
+    "ROC",
     "EmbeddingPanel",
     "Plot",
+    "banded_curve",
     "calibration_panel",
     "case_risks",
     "conformal_bars",
+    "curve_panels",
     "decision_panel",
     "embedding_figure",
     "forest_panel",
@@ -33,7 +38,6 @@ __all__ = [
     "modality_panels",
     "regret_panel",
     "risk_panel",
-    "roc_panels",
     "signal_panel",
     "studies_by_year",
     "training_panel",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pefuse.report.results import Estimate
 
-__all__ = ["UNKNOWN", "format_estimate", "format_number", "format_p", "number", "with_bounds"]
+__all__ = ["UNKNOWN", "format_estimate", "format_number", "format_p", "number", "two_digits", "with_bounds"]
 
 UNKNOWN = "–"
 
@@ -36,6 +38,14 @@ def format_p(value: float | None) -> str:
     if value is None or not np.isfinite(value):
         return UNKNOWN
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def two_digits(count: int) -> int:
+    """350 for 342, the next higher one; up to 100 as it is: more digits would claim more than is known."""
+    if count <= 100:
+        return count
+    step = int(10 ** (math.floor(math.log10(count)) - 1))
+    return math.ceil(count / step) * step
 
 
 def number(value: float | None) -> float:
