@@ -217,7 +217,7 @@ def _decimals(known: pd.Series[Any], kind: Kind) -> int:
     if kind != "skewed" or known.eq(known.round()).all():
         return 0
     size = abs(float(known.median()))
-    return 0 if size >= 100 else 1 if size >= 10 else 2
+    return 0 if size >= 100 or size == 0 else 1 if size >= 5 else 2
 
 
 def _levels(values: pd.Series[Any]) -> pd.Series[Any]:
