@@ -95,6 +95,25 @@ def test_models_of_both_are_compared_by_the_paired_delong_test(first, second, pa
     assert (found.first.studies, found.second.studies) == (200, 200)
 
 
+def test_the_spread_of_single_folds_stands_beside(second, pair):
+    """The AUC of each fold's model alone; a clinical score has no folds."""
+    table = pd.read_csv(second / "predictions.csv")
+    rows = table[(table["model"] == "sanet") & (table["split"] == "test")]
+    aucs = [auroc(each["label"], each["risk"]) for _, each in rows.groupby("fold")]
+    side = model_of(pair, "sanet").second
+
+    assert (side.fold_auc_mean, side.fold_auc_sd) == pytest.approx((np.mean(aucs), np.std(aucs, ddof=1)))
+    assert model_of(pair, "pesi").first.fold_auc_mean is None
+
+
+def test_a_difference_is_sure_if_0_lies_outside_its_interval(first, make_run):
+    better = with_digest(make_run(models={"sanet": 4.0, "xgboost": 1.5}, test=300, folds=2, seed=2), "two")
+    (found,) = compared(first, better)
+
+    assert model_of(found, "sanet").sure
+    assert not model_of(found, "xgboost").sure
+
+
 def test_holm_counts_the_models_that_were_tested(pair):
     """Two of three: the clinical score is the same in both, so it is no test."""
     found = [model_of(pair, name) for name in ("xgboost", "sanet")]

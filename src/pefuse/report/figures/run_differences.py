@@ -41,7 +41,7 @@ def run_differences(rows: Sequence[tuple[str, Estimate]], *, first: str, second:
             0.05, *(abs(bound) for _, one, value in known for bound in (one.low, one.high, value) if bound)
         )
         axes.set_xlim(-1.08 * reach, 1.08 * reach)
-        axes.set_xlabel(f"AUC of {second} − AUC of {first}\n← {first} better      {second} better →")
+        axes.set_xlabel(f"AUC of {second} − AUC of {first}\n← {first} better  |  {second} better →")
         return plot_of(
             figure,
             name=name,

@@ -41,12 +41,15 @@ class Side:
     """A model in one run, on the test studies that are compared; None = cannot be told.
 
     `intercept` and `slope` are of the calibration line, `observed_to_expected` is deaths seen by deaths foretold.
-    `rates` are at the Youden threshold of the run's own validation studies.
+    `rates` are at the Youden threshold of the run's own validation studies. `fold_auc_mean` and `fold_auc_sd` are
+    of the trained models one by one, on the test studies of the run's Table 1.
     """
 
     studies: int
     deaths: int
     auc: Estimate
+    fold_auc_mean: float | None = None
+    fold_auc_sd: float | None = None
     brier: float | None = None
     slope: float | None = None
     intercept: float | None = None
@@ -72,6 +75,12 @@ class ModelPair:
     same: bool = False
     p_value: float | None = None
     p_holm: float | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether 0 lies outside the interval of the difference."""
+        low, high = self.difference.low, self.difference.high
+        return low is not None and high is not None and (low > 0 or high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,11 +223,15 @@ def _side(test: pd.DataFrame, scores: ModelScores) -> Side:
     if problem:
         return Side(studies=studies, deaths=deaths, auc=Estimate(value=None), problem=problem)
     label, risk, score = (test[column].to_numpy() for column in ("label", "risk", "score"))
+    # A clinical score is the same in all folds: no spread to tell.
+    folds = scores.fold_aucs["auc"] if model_name(scores.name).family != "score" else scores.fold_aucs["auc"][:0]
     line, ratio = calibration_line(label, risk), observed_to_expected(label, risk)
     side = Side(
         studies=studies,
         deaths=deaths,
         auc=estimate(auroc(label, score), delong_interval(label, score)),
+        fold_auc_mean=told(folds.mean()),
+        fold_auc_sd=told(folds.std(ddof=1)),
         brier=brier_score(label, risk),
         slope=told(line.slope),
         intercept=told(line.intercept),

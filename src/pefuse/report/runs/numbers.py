@@ -9,6 +9,8 @@ from pefuse.report.tables.formatting import format_estimate, format_p, number, w
 
 __all__ = ["pair_numbers", "pair_text"]
 
+NUMBERS = ("fold_auc_mean", "fold_auc_sd", "brier", "slope", "intercept", "threshold")
+
 
 def pair_numbers(pair: RunPair) -> pd.DataFrame:
     """One row a model: each run's numbers (`auc_first`), the difference, p-values; NaN = cannot be told."""
@@ -52,7 +54,7 @@ def pair_text(pair: RunPair) -> pd.DataFrame:
 
 def _side(side: Side, which: str) -> dict[str, object]:
     row: dict[str, object] = {"studies": side.studies, "deaths": side.deaths, **with_bounds("auc", side.auc)}
-    row |= {name: number(getattr(side, name)) for name in ("brier", "slope", "intercept", "threshold")}
+    row |= {name: number(getattr(side, name)) for name in NUMBERS}
     row |= with_bounds("observed_to_expected", side.observed_to_expected)
     for rate in RATES:
         row |= with_bounds(rate, side.rates.get(rate))
