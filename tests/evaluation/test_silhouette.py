@@ -20,6 +20,20 @@ def test_silhouette_by_hand():
     assert found.died == pytest.approx((5 / 7 + 3 / 5) / 2)
     assert found.survived == pytest.approx((0 + 1 / 2) / 2)
     assert found.value == pytest.approx((5 / 7 + 3 / 5 + 0 + 1 / 2) / 4)
+    assert found.over_cases == pytest.approx(found.value)  # as many of either
+
+
+def test_each_outcome_counts_for_half():
+    """Three survivors at 0, 1 and 2, one death at 10, who has 0 for being alone.
+
+    0: a = 1.5, b = 10; 1: a = 1, b = 9; 2: a = 1.5, b = 8. Their mean is m; then m/2, and over cases 3m/4.
+    """
+    found = outcome_silhouette([0, 0, 0, 1], [[0], [1], [2], [10]])
+    mean = ((10 - 1.5) / 10 + (9 - 1) / 9 + (8 - 1.5) / 8) / 3
+
+    assert found.survived == pytest.approx(mean)
+    assert found.value == pytest.approx(mean / 2)
+    assert found.over_cases == pytest.approx(3 * mean / 4)
 
 
 @pytest.mark.parametrize("deaths", [1, 2, 10, 35, 71])
@@ -31,18 +45,23 @@ def test_it_is_scikit_learns(deaths, apart):
     found = outcome_silhouette(labels, vectors, shuffles=50)
     each = silhouette_samples(vectors, labels)
 
-    assert found.value == pytest.approx(silhouette_score(vectors, labels), abs=1e-9)
+    assert found.over_cases == pytest.approx(silhouette_score(vectors, labels), abs=1e-9)
     assert found.died == pytest.approx(each[labels].mean(), abs=1e-9)
     assert found.survived == pytest.approx(each[~labels].mean(), abs=1e-9)
 
 
 def test_the_reference_is_what_shuffled_outcomes_give():
     """200 shufflings one by one through scikit-learn: the same bounds but for the draw."""
+
+    def balanced(shuffled):
+        each = silhouette_samples(vectors, shuffled)
+        return (each[shuffled].mean() + each[~shuffled].mean()) / 2
+
     random = np.random.default_rng(1)
     labels = np.arange(60) < 12
     vectors = random.normal(size=(60, 4))
     found = outcome_silhouette(labels, vectors, shuffles=2000)
-    chance = [silhouette_score(vectors, random.permutation(labels)) for _ in range(200)]
+    chance = [balanced(random.permutation(labels)) for _ in range(200)]
 
     assert found.chance_low == pytest.approx(np.quantile(chance, 0.025), abs=0.01)
     assert found.chance_high == pytest.approx(np.quantile(chance, 0.975), abs=0.01)
@@ -78,7 +97,7 @@ def test_a_case_alone_with_its_outcome_has_none():
 
     assert found.died == 0
     assert found.survived == pytest.approx((9 / 10 + 10 / 11) / 2)
-    assert found.value == pytest.approx((9 / 10 + 10 / 11) / 3)
+    assert found.value == pytest.approx((9 / 10 + 10 / 11) / 4)
 
 
 def test_the_scale_does_not_matter_and_the_same_seed_gives_the_same():

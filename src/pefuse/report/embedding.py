@@ -90,7 +90,7 @@ def read_followed(run: RunFolder, folder: Path, model: str) -> FollowedModel | N
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return _followed(run, model, {name: file[name] for name in file.files})
     except (
         OSError,

@@ -13,15 +13,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = ["FEWEST", "PERPLEXITY", "perplexity_of", "place", "shown_cases"]
 
-PERPLEXITY = 30.0  # about how many neighbours each case has; the usual choice
+PERPLEXITY = 30  # about how many neighbours each case has; the usual choice
 FEWEST = 10  # fewer points show nothing
 MOST = 400  # more take too long, and hide each other
 ITERATIONS = 500
 
 
-def perplexity_of(count: int) -> float:
-    """The perplexity for so many cases: lowered where they are few, since a third of them must be enough."""
-    return min(PERPLEXITY, (count - 1) / 3)
+def perplexity_of(count: int) -> int:
+    """The perplexity for so many cases: it may not come near their number, so for few it is a third of them."""
+    return min(PERPLEXITY, (count - 1) // 3)
 
 
 def place(vectors: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.float64] | None:

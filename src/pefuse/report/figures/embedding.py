@@ -48,10 +48,10 @@ def embedding_figure(panels: Sequence[EmbeddingPanel]) -> Plot | None:
         return None
     rows = list(dict.fromkeys(panel.model for panel in panels))
     columns = [stage for stage in COLUMNS if any(panel.stage == stage for panel in panels)]
-    width, height = 0.4 + 1.8 * len(columns), 0.75 + 2.1 * len(rows)
-    with new_figure(width, height, margins_in=(0.32, 0.08, 0.75, 0.3)) as figure:
+    width, height = 0.4 + 1.8 * len(columns), 0.75 + 2.25 * len(rows)
+    with new_figure(width, height, margins_in=(0.32, 0.08, 0.98, 0.3)) as figure:
         grid = figure.subplots(len(rows), len(columns), squeeze=False)
-        figure.subplots_adjust(wspace=0.08, hspace=0.3)
+        figure.subplots_adjust(wspace=0.08, hspace=0.38)
         for axes in grid.flat:
             axes.set_axis_off()
         for panel in panels:
@@ -98,7 +98,7 @@ def _style(*, died: bool, test: bool) -> dict[str, Any]:
         "markersize": (3.6 if died else 3.4) if test else 2.6,
         "markeredgewidth": 0.35 if test else 0.0,
         "markeredgecolor": "white",
-        "alpha": 1.0 if test else 0.22,
+        "alpha": 1.0 if test else 0.3,
     }
 
 
@@ -109,7 +109,7 @@ def _told(silhouette: Silhouette | None) -> str:
         f"{number:.2f}".replace("-", "−")
         for number in (silhouette.chance_low, silhouette.value, silhouette.chance_high)
     )
-    return f"silhouette {value} (chance {low} to {high})"
+    return f"silhouette {value}\n(by chance {low} to {high})"
 
 
 def _legend(figure: Figure) -> None:

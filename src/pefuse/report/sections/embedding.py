@@ -124,7 +124,7 @@ def _drawn(panels: Sequence[EmbeddingPanel]) -> str:
 
 
 def _perplexities(panels: Sequence[EmbeddingPanel]) -> str:
-    return _range([round(perplexity_of(len(panel.cases))) for panel in panels if panel.points is not None])
+    return _range([perplexity_of(len(panel.cases)) for panel in panels if panel.points is not None])
 
 
 def _range(values: Sequence[int]) -> str:
