@@ -16,13 +16,13 @@ from pefuse.explain.branch import ImageBranch, image_branch, unlearned
 from pefuse.explain.gradcam import HeatMethod, activation_map
 from pefuse.explain.importance import named
 from pefuse.explain.layers import chosen_layer
-from pefuse.explain.occlusion import occlusion_map
+from pefuse.explain.occlusion import CUBES, occlusion_map
 from pefuse.models.bundle import Bundle
 
 __all__ = ["Heat", "find_heat", "find_occlusion"]
 
 VOXELS_AT_ONCE = 2 * 128**3  # at 128³ two scans: the activations behind a layer are kept for the gradient
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 32
 
 Maps = NDArray[np.float32]
 OfBranch = Callable[[ImageBranch, Tensor, NDArray[np.float32] | None], Maps]
@@ -93,7 +93,7 @@ def find_occlusion(
     *,
     scans: NDArray[np.int16] | PreparedScans,
     record: RawRecord | None = None,
-    cubes: int = 8,
+    cubes: int = CUBES,
 ) -> Heat:
     """How much the logit falls where a cube of the scan is hidden, see `explain/occlusion.py`.
 

@@ -6,6 +6,7 @@ cube of the scan is blurred until nothing of its shape is left, which adds no ed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import product
 
@@ -17,16 +18,18 @@ from torch import Tensor
 
 from pefuse.errors import UsageError
 
-__all__ = ["occlusion_map"]
+__all__ = ["CUBES", "occlusion_map"]
 
 ToLogit = Callable[[Tensor, NDArray[np.float32] | None], Tensor]
 FEWEST_CUBES = 2
-BATCH = 8
+CUBES = 6  # along each axis: 216 predictions a scan and member; a cube is a third of the scan's side
+VOXELS_AT_ONCE = 4 * 128**3
+MOST_AT_ONCE = 32
 
 
 @torch.inference_mode()
 def occlusion_map(
-    to_logit: ToLogit, image: Tensor, features: NDArray[np.float32] | None, *, cubes: int = 8
+    to_logit: ToLogit, image: Tensor, features: NDArray[np.float32] | None, *, cubes: int = CUBES
 ) -> NDArray[np.float32]:
     """By how much hiding each part lowers the logit, `(B, Z, Y, X)`; what raises it counts 0.
 
@@ -59,8 +62,9 @@ def _of_one(
     whole = float(to_logit(image, features)[0])
     fall, times = np.zeros(sides), np.zeros(sides)
     boxes = _boxes(sides, cubes)
-    for start in range(0, len(boxes), BATCH):
-        part = boxes[start : start + BATCH]
+    batch = max(1, min(MOST_AT_ONCE, VOXELS_AT_ONCE // math.prod(sides)))
+    for start in range(0, len(boxes), batch):
+        part = boxes[start : start + batch]
         hidden = image.repeat(len(part), 1, 1, 1, 1)
         for row, box in enumerate(part):
             hidden[row, 0][box] = blurred[box]
