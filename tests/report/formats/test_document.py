@@ -51,7 +51,9 @@ def test_title_banners_and_footer():
 
 
 def test_words_are_joined_as_a_browser_shows_them():
-    (block,) = blocks("<p>  Of\n  <b>12</b><span>studies</span>, speci&shy;ficity (<b>1</b>) %<i>x</i>.<br>End </p>")
+    (block,) = blocks(
+        "<p>  Of\n  <b>12</b><span>studies</span>, speci&shy;ficity (<b>1</b>) %<i>x</i>.<br>End </p>"
+    )
 
     assert words(block) == "Of 12 studies, specificity (1) % x. End"
     assert [one.text for one in block.text if one.bold] == ["12", "1"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pypdfium2
 import pytest
+from matplotlib.image import imsave
 
 from pefuse.errors import UsageError
 from pefuse.report import build_report
@@ -24,7 +28,13 @@ NASTY = r"50% of site_A & B #1 {x} \end{document} $y$ |z|"
 @pytest.fixture(scope="module")
 def run(make_run):
     """A run whose cohort and a left-out scan have names with signs of all three languages."""
-    folder = make_run(models={"xgboost": 1.5, "sanet": 1.2, "intermediate-sanet": 2.0})
+    models = {
+        "xgboost": 1.5,
+        "sanet": 1.2,
+        "intermediate-sanet": 2.0,
+        "intermediate-sanet-nmf": 1.7,
+    }  # with Table 3
+    folder = make_run(models=models)
     cohort = json.loads((folder / "cohort.json").read_text())
     (folder / "cohort.json").write_text(json.dumps(cohort | {"name": NASTY}))
     (folder / "quarantine.csv").write_text(f'study_id,step,reason,remedy\nS0003,read,"{NASTY}",none\n')
@@ -188,3 +198,22 @@ def test_without_typst_one_line_says_what_to_install_before_anything_is_computed
         build_report(folder, formats=(name,))
     assert not (folder / "report.html").exists()
     check_formats(["md", "html"])  # which need nothing
+
+
+def test_pictures_of_the_page_are_in_every_format(tmp_path):
+    """A PNG of 2 × 2 grey points, as a case's slices stand in the page."""
+    file = io.BytesIO()
+    imsave(file, np.array([[0.0, 1.0], [1.0, 0.0]]), cmap="gray", format="png")
+    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    html = (
+        '<div class="banners"><span>Research use only</span></div><header><h1>Cases</h1></header>'
+        f'<section id="cases"><h2>Cases</h2><img src="{uri}" alt="Slices of S0001"></section><footer>End.</footer>'
+    )
+    write_formats(html, tmp_path, ["md", "tex", "pdf"])
+    (picture,) = (tmp_path / "pictures").iterdir()
+
+    assert picture.read_bytes() == file.getvalue()
+    assert f"![Slices of S0001](pictures/{picture.name})" in (tmp_path / "report.md").read_text()
+    assert f"{{pictures/{picture.name}}}" in (tmp_path / "report.tex").read_text()
+    with pypdfium2.PdfDocument(tmp_path / "report.pdf") as pdf:
+        assert [found.type for found in pdf[0].get_objects()].count(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE) == 1
