@@ -80,6 +80,7 @@ def test_predictions_without_rows_are_refused(make_run):
         ("config.yaml", "a: [1"),
         ("quarantine.csv", "study_id,step\nS1,read\n"),
         ("ideal.csv", ""),
+        ("characteristics.csv", "cancer,age\n1,60\n"),
         ("predictions.csv", ""),
     ],
 )
@@ -90,6 +91,18 @@ def test_a_damaged_file_is_named(make_run, name, content):
     with pytest.raises(RunError, match=name.replace(".", r"\.")) as raised:
         read_run(run)
     assert str(run) not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["studies.csv", "ideal.csv", "characteristics.csv", "subgroups.csv"])
+def test_a_study_that_stands_twice_is_named(make_run, name):
+    run = make_run(models={"xgboost": 1.5})
+    if not (run / name).exists():
+        (run / name).write_text("study_id,scanner\nS0001,a\nS0002,b\n")
+    lines = (run / name).read_text().splitlines()
+    (run / name).write_text("\n".join([*lines, lines[-1]]))
+
+    with pytest.raises(RunError, match=rf"{name} of the run: study S0\d+ stands twice"):
+        read_run(run)
 
 
 def test_a_damaged_manifest_is_named_by_its_cell(make_run):

@@ -106,8 +106,6 @@ def read_run(folder: Path) -> RunFolder:
         RunError: no such folder, no predictions in it, or a file in it that is damaged.
     """
     predictions = read_predictions(folder)
-    ideal = _optional(folder / "ideal.csv", _table(IDEAL_COLUMNS))
-    characteristics = _optional(folder / "characteristics.csv", _table(("study_id",)))
     return RunFolder(
         predictions=predictions,
         cohort=_optional(folder / "cohort.json", _json_mapping) or {},
@@ -115,14 +113,10 @@ def read_run(folder: Path) -> RunFolder:
         environment=_optional(folder / "environment.json", _json_mapping) or {},
         quarantine=_or_empty(_optional(folder / "quarantine.csv", _table(QUARANTINE_COLUMNS)), QUARANTINE_COLUMNS),
         failed=_or_empty(_optional(folder / "failed.csv", _table(FAILED_COLUMNS)), FAILED_COLUMNS),
-        ideal=_or_empty(ideal, IDEAL_COLUMNS).set_index("study_id"),
-        studies=_or_empty(_optional(folder / "studies.csv", _table(STUDY_COLUMNS)), STUDY_COLUMNS).set_index(
-            "study_id"
-        ),
-        characteristics=_or_empty(characteristics, ("study_id",)).set_index("study_id"),
-        subgroups=_or_empty(_optional(folder / "subgroups.csv", _table(("study_id",))), ("study_id",)).set_index(
-            "study_id"
-        ),
+        ideal=_by_study(folder / "ideal.csv", IDEAL_COLUMNS),
+        studies=_by_study(folder / "studies.csv", STUDY_COLUMNS),
+        characteristics=_by_study(folder / "characteristics.csv", ("study_id",)),
+        subgroups=_by_study(folder / "subgroups.csv", ("study_id",)),
         truth=_optional(folder / "truth.json", _json_mapping) or {},
         cells=_cells(folder, predictions),
     )
@@ -248,6 +242,15 @@ def _table(columns: tuple[str, ...]) -> Callable[[Path], pd.DataFrame]:
         return table
 
     return read
+
+
+def _by_study(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of one row a study, indexed by study_id; empty where there is none."""
+    table = _or_empty(_optional(path, _table(columns)), columns)
+    if (twice := table["study_id"].duplicated()).any():
+        study = table.loc[twice, "study_id"].iloc[0]
+        raise RunError(f"{path.name} of the run: study {study} stands twice. Leave one row of it.")
+    return table.set_index("study_id")
 
 
 def _or_empty(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame:
