@@ -12,7 +12,7 @@ import SimpleITK
 
 from pefuse.errors import BundleError, RunError, UsageError
 from pefuse.evaluation import mean_by_study
-from pefuse.explain import ExplainOptions, explain_run
+from pefuse.explain import ExplainOptions, explain_run, is_explained
 
 QUICK = ExplainOptions(cases=3, most_studies=4, occlusion=False)
 
@@ -76,7 +76,7 @@ def test_features_have_names_values_and_shares_highest_first(explained):
         shares = [feature["share"] for feature in case["features"]]
         assert shares == sorted(shares, reverse=True)
         assert 0 < sum(shares) <= 1.0001
-        assert all(feature["text"].startswith(feature["name"]) for feature in case["features"])
+        assert all(feature["text"] and feature["usual"] for feature in case["features"])
         assert len(case["features"][0]["steps"]) == 3
 
 
@@ -116,6 +116,21 @@ def test_the_same_run_has_the_same_explanations(trained, toy_cohort, tmp_path):
         tables.append({path.name: path.read_bytes() for path in folder.glob("*.csv")})
 
     assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_a_run_is_explained_as_long_as_its_bundle_is_the_one_that_was(explained, run):
+    before = explained.parent
+    assert is_explained(before)
+    assert not is_explained(run)
+
+    shutil.copytree(explained, run / "explanations")
+    assert is_explained(run)
+    summary = run / "explanations" / "summary.json"
+    summary.write_text(summary.read_text().replace('"bundle_sha256": "', '"bundle_sha256": "0'))
+    assert not is_explained(run)
+    summary.write_text("{")
+    assert not is_explained(run)
 
 
 @pytest.mark.slow

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from pefuse.cli.explaining import explain_if_possible
 from pefuse.cli.learn import resolve
 from pefuse.cli.options import Debug, Json
+from pefuse.cli.output import print_lines
 from pefuse.cli.progress import show_progress
 from pefuse.cli.results import show_results
 from pefuse.errors import UsageError
@@ -45,8 +47,11 @@ def demo(
             simulation = SimulationConfig(seed=seed, matrix=96, slices=48)
             simulate_cohort(cohort_folder, config=simulation, progress=progress)
         compare(load_cohort(cohort_folder), out=run, config=config, progress=progress)
+        unexplained = explain_if_possible(run, cohort_folder, progress=progress)
         build_report(run)
     show_results(run, json=json, seconds=time.monotonic() - started_s)
+    if unexplained and not json:
+        print_lines(unexplained)
 
 
 def demo_models() -> list[str]:

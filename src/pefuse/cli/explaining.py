@@ -97,11 +97,15 @@ def explain(
 
 
 def explain_if_possible(run: Path, cohort: Path, *, progress: Progress) -> str:
-    """Explain a run that was just trained. What stands in the way is told, and takes nothing from the results."""
-    from pefuse.explain import explain_run
+    """Explain a run that was just trained, unless its model is explained already.
+
+    What stands in the way is told, and takes nothing from the results.
+    """
+    from pefuse.explain import explain_run, is_explained
 
     try:
-        explain_run(run, cohort, progress=progress)
+        if not is_explained(run):
+            explain_run(run, cohort, progress=progress)
     except PefuseError as error:
         return f"No explanations: {error}"
     return ""

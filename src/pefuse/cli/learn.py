@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pefuse.cli.explaining import explain_if_possible
 from pefuse.cli.options import (
     CohortFolder,
     ConfigFile,
@@ -38,6 +39,10 @@ MODELS = (
     "pesi, spesi, xgboost, tabnet, sanet, swin, late-average, late-vote, late-tabnet, late-xgboost, early, "
     "intermediate-sanet, intermediate-swin, mbt"
 )
+Explain = Annotated[
+    bool,
+    typer.Option("--explain/--no-explain", help="Also explain the main model on test studies, for the report."),
+]
 VARIANTS = "A reduction, head or width may follow a fusion's name, as in intermediate-sanet-nmf."
 
 
@@ -61,6 +66,7 @@ def compare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be trained, and how long it may take.")
     ] = False,
+    explain: Explain = True,
     config: ConfigFile = None,
     settings: Settings = None,
     json: Json = False,
@@ -76,7 +82,7 @@ def compare(
     if dry_run:
         show_plan(cohort, out, resolved, pretrained=pretrained, json=json)
     else:
-        train_and_report(cohort, out, resolved, pretrained=pretrained, json=json)
+        train_and_report(cohort, out, resolved, pretrained=pretrained, explain=explain, json=json)
 
 
 def fit(
@@ -88,6 +94,7 @@ def fit(
     seed: Seed = None,
     lag: Lag = None,
     pretrained: Pretrained = None,
+    explain: Explain = True,
     config: ConfigFile = None,
     settings: Settings = None,
     json: Json = False,
@@ -96,13 +103,13 @@ def fit(
     """Train one model on a cohort."""
     given = [*(settings or ()), *lag_setting(lag)]
     resolved = resolve(preset, config, given, models=model, folds=folds, seeds=seed_list(seed, None))
-    train_and_report(cohort, out, resolved, pretrained=pretrained, json=json)
+    train_and_report(cohort, out, resolved, pretrained=pretrained, explain=explain, json=json)
 
 
 def train_and_report(
-    cohort: Path, out: Path, config: RunConfig, *, pretrained: Path | None = None, json: bool
+    cohort: Path, out: Path, config: RunConfig, *, pretrained: Path | None = None, explain: bool, json: bool
 ) -> None:
-    """Train the config's models, write the report and print Table 1.
+    """Train the config's models, explain the main one, write the report and print Table 1.
 
     Raises:
         IncompleteRunError: after that, where some models could not be trained.
@@ -117,8 +124,11 @@ def train_and_report(
             compare_models(load_cohort(cohort), out=out, config=config, pretrained=pretrained, progress=progress)
         except IncompleteRunError as error:
             failure = error
+        unexplained = explain_if_possible(out, cohort, progress=progress) if explain else ""
         build_report(out)
     show_results(out, json=json)
+    if unexplained and not json:
+        print_lines(unexplained)
     if failure is not None:
         raise failure
 

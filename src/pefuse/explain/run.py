@@ -13,6 +13,7 @@ The folder is made anew, whole or not at all.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from pefuse.cohort import load_cohort
-from pefuse.errors import UsageError
+from pefuse.errors import PefuseError, UsageError
 from pefuse.explain.case_files import CaseFacts, write_case
 from pefuse.explain.cases import choose_cases, kind_of
 from pefuse.explain.gradcam import HeatMethod
@@ -35,10 +36,11 @@ from pefuse.explain.modality import modality_table
 from pefuse.explain.record_truth import record_truth_table
 from pefuse.explain.shares import FeatureShare, feature_shares, record_importance_table
 from pefuse.explain.structures import structures_on_grid
+from pefuse.sealed import read_manifest, sha256_of
 from pefuse.storage import atomic_folder, write_json, write_text
 from pefuse.types import Progress
 
-__all__ = ["ExplainOptions", "explain_run"]
+__all__ = ["ExplainOptions", "explain_run", "is_explained"]
 
 FORMAT = 1
 
@@ -93,6 +95,16 @@ def explain_run(
     shutil.rmtree(folder, ignore_errors=True)
     staged.rename(folder)
     return folder
+
+
+def is_explained(run: Path) -> bool:
+    """Whether the explanations of a run are there and are of the bundle that it has now."""
+    try:
+        summary = json.loads((run / "explanations" / "summary.json").read_text(encoding="utf-8"))
+        known, model = summary["bundle_sha256"], summary["model"]
+        return bool(known == sha256_of(read_manifest(run / "bundles" / model)))
+    except (OSError, ValueError, KeyError, TypeError, PefuseError):
+        return False  # none, or damaged: they are made anew
 
 
 def _shown(material: Material, options: ExplainOptions) -> list[str]:

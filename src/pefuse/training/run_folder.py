@@ -65,7 +65,12 @@ def claim_folder(out: Path, cohort: Cohort, config: RunConfig) -> None:
         # Results of other settings must not stand beside this config, should this run be stopped half-way.
         for name in ("predictions.csv", "failed.csv", "results.json", "report.html"):
             (out / name).unlink(missing_ok=True)
-        for name in ("embeddings", "tables", "figures"):  # a bundle says itself what it was made from
+        for name in (
+            "embeddings",
+            "tables",
+            "figures",
+            "explanations",
+        ):  # a bundle says itself what it was made from
             shutil.rmtree(out / name, ignore_errors=True)
     write_text(written, settings)
 
