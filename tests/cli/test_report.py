@@ -1,4 +1,4 @@
-"""`pefuse report --format`, through the door."""
+"""`pefuse report` with `--format`, `--subgroup` and `--prevalence`, through the door."""
 
 from __future__ import annotations
 
@@ -57,3 +57,24 @@ def test_an_unknown_format_is_one_line(run, capsys):
     assert code == 1
     assert 'There is no format "docx": there are html, md, tex, pdf.' in err
     assert not (run / "report.html").exists()
+
+
+def test_subgroups_and_another_mortality_are_on_the_page(run, capsys):
+    scanner = [f"scanner {place % 2}" for place in range(40)]
+    pd.DataFrame({"study_id": [f"S{place:03d}" for place in range(40)], "scanner": scanner}).to_csv(
+        run / "subgroups.csv", index=False
+    )
+    code, _, _ = door(capsys, "report", str(run), "--subgroup", "scanner", "--prevalence", "0.02", "--json")
+    page = (run / "report.html").read_text(encoding="utf-8")
+
+    assert code == 0
+    assert "PPV, 2 % die" in page
+    assert "scanner 1" in page
+
+
+def test_an_unknown_subgroup_is_one_line(run, capsys):
+    code, _, err = door(capsys, "report", str(run), "--subgroup", "scanner")
+
+    assert code == 1
+    assert "There is no column 'scanner' to make subgroups of." in err
+    assert len(err.strip().splitlines()) == 1

@@ -219,6 +219,12 @@ def test_a_column_of_too_many_names_is_refused(run, tmp_path):
         groupings_of(read_run(tmp_path / "run"), asked=["ward"])
 
 
+def test_a_column_that_is_empty_for_test_studies_is_refused(make_run):
+    """A run of predictions alone knows nobody's sex."""
+    with pytest.raises(RunError, match="'sex' is empty for every test study"):
+        groupings_of(read_run(make_run(bare=True, models={"tabnet": 1.5}, test=40, folds=2)), asked=["sex"])
+
+
 def test_a_group_named_like_a_path_does_not_show_it(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     table = pd.read_csv(tmp_path / "run" / "subgroups.csv")

@@ -28,6 +28,9 @@ __all__ = ["ELSEWHERE", "Evidence", "gather_evidence"]
 ELSEWHERE = 0.05  # mortality of patients elsewhere: about that of an unselected registry of pulmonary embolism
 
 
+FEW = 3  # models in subgroups where no reference and no Table 2 says which
+
+
 class Evidence(Frozen):
     """What stands behind Table 1; a part without rows could not be worked out.
 
@@ -58,7 +61,7 @@ def gather_evidence(
     Args:
         run: what the run saved.
         scores: the models of Table 1, the ideal ones among them.
-        compared: names of the models that subgroups are looked at for.
+        compared: names of the models that subgroups are looked at for; none of them there = the first of Table 1.
         subgroups: columns that the user wants groups of.
         prevalence: mortality to re-express PPV and NPV at, in (0, 1).
 
@@ -70,13 +73,14 @@ def gather_evidence(
     ideals = [one for one in able if model_name(one.name).family == "ideal"]
     models = [one for one in able if model_name(one.name).family != "ideal"]
     by_name = {one.name: one for one in models}
+    shown = [name for name in dict.fromkeys(compared) if name in by_name] or list(by_name)[:FEW]
     learnt = [one for one in models if model_name(one.name).family != "score"]
     return Evidence(
         prevalence=prevalence,
         operating_points=operating_rows(models, prevalence=prevalence),
         calibration=calibration_rows(models, run.predictions, run.config),
         benefit=benefit_rows(models),
-        fairness=fairness_rows([by_name[name] for name in dict.fromkeys(compared) if name in by_name], groupings),
+        fairness=fairness_rows([by_name[name] for name in shown], groupings),
         conformal=conformal_rows(models),
         ensembles=ensemble_rows(learnt, run.predictions),
         spreads=spread_rows(learnt),

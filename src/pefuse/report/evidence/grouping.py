@@ -39,7 +39,7 @@ def groupings_of(run: RunFolder, *, asked: Sequence[str] = ()) -> list[Grouping]
     grouping) or of `characteristics.csv`. Numbers of many values are cut into thirds of equal size.
 
     Raises:
-        RunError: a column that is nowhere, or that has too many values to be groups.
+        RunError: a column that is nowhere, that is empty, or that has too many values to be groups.
     """
     test = run.predictions.loc[run.predictions["split"] == "test", "study_id"].astype(str).unique()
     ours = [] if run.studies.empty else _ours(run.studies.reindex(test))
@@ -71,6 +71,8 @@ def _asked(run: RunFolder, column: str, test: np.ndarray) -> Grouping:
             "given in a file subgroups.csv of the run folder, with study_id and one column a grouping."
         )
     values = table[column].reindex(test)
+    if values.isna().all():
+        raise RunError(f"The column '{column}' is empty for every test study: no subgroups can be made of it.")
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.notna().equals(values.notna()) and numbers.nunique() > MOST_NUMBERS:
         return _thirds(column, numbers)
