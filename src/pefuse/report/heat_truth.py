@@ -39,6 +39,14 @@ _STRAINED = ("right ventricle", "right atrium", "pulmonary trunk", "inferior ven
 """The parts that a simulated right heart strain changes (docs/simulation.md); together they are RIGHT_HEART."""
 
 
+_LEARNT = {  # more heat than the control's; the control's more than chance
+    (True, False): "the map owes its place to what the network learnt.",
+    (True, True): "the map owes its place partly to what the network learnt, partly to shapes of the picture.",
+    (False, True): "no clear difference, so the map shows shapes of the picture and not what the network learnt.",
+    (False, False): "no clear difference, so the map does not show what the network learnt.",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the comparison with the truth says of one model."""
@@ -173,10 +181,10 @@ def _heat_verdict(model: str, method: str, heat: pd.DataFrame, control: pd.DataF
         return Verdict(model=model, found=low > 1, sentence=told)
     both = heat.join(control["heat_share"].rename("control"), how="inner")
     learnt = ratio_of_means(both["heat_share"], both["control"]).interval.low > 1
-    told += f" With randomised weights {_percent(both['control'].mean())} of the heat lies there: " + (
-        "the map owes its place to what the network learnt."
-        if learnt
-        else "no clear difference, so the map shows shapes of the picture and not what the network learnt."
+    drawn = ratio_of_means(both["control"], both["volume_share"]).interval.low > 1
+    told += (
+        f" With randomised weights {_percent(both['control'].mean())} of the heat lies there, the hottest point "
+        f"in {int(control['hit'].sum())} of {len(control)}: {_LEARNT[learnt, drawn]}"
     )
     return Verdict(model=model, found=low > 1 and learnt, sentence=told)
 

@@ -5,10 +5,9 @@
   if (!viewer) return;
   const part = (name) => viewer.querySelector(`[data-part="${name}"]`);
   const openers = Array.from(document.querySelectorAll("[data-opens]"));
-  const [canvas, stage, heat, opacity, choice, told] = ["canvas", "stage", "heat", "opacity", "case", "told"].map(part);
+  const [canvas, stage, heat, opacity, least, choice, told] = ["canvas", "stage", "heat", "opacity", "least", "case", "told"].map(part);
   const sliders = Array.from(viewer.querySelectorAll("[data-axis]"));
   const angles = Array.from(viewer.querySelectorAll("[data-angle]"));
-  const HEAT_FROM = 255 * Number(viewer.dataset.heatFrom); // colder than this is not drawn
   const TRANSPARENT_BELOW_MINIMUM = 2; // a COLORMAP_TYPE of niivue: colours run from 0, what is colder than the minimum is not drawn
   const NO_CUT = 2; // niivue's depth of a plane that cuts nothing
   const PLANES = { axial: [2], coronal: [1], sagittal: [0], slices: [0, 1, 2], turn: [] }; // axes whose slider is of use
@@ -24,6 +23,7 @@
 
   const chosen = (group) => viewer.querySelector(`input[name="viewer-${group}"]:checked`);
   const dataOf = (kind, study) => document.getElementById(`${kind}-${study}`).textContent.trim();
+  const leastHeat = () => 2.55 * Number(least.value); // colder than this is not drawn
   const windowHU = () => chosen("window").value.split(" ").map(Number);
 
   async function start() {
@@ -64,7 +64,7 @@
       scene ??= await start();
       const [low, high] = windowHU();
       const ct = await niivue.NVImage.loadFromBase64({ base64: dataOf("ct", study), name: "ct.nii.gz", colormap: "gray", cal_min: low, cal_max: high });
-      const overlay = await niivue.NVImage.loadFromBase64({ base64: dataOf("heat", study), name: "heat.nii.gz", colormap: "inferno", cal_min: HEAT_FROM, cal_max: 255 });
+      const overlay = await niivue.NVImage.loadFromBase64({ base64: dataOf("heat", study), name: "heat.nii.gz", colormap: "inferno", cal_min: leastHeat(), cal_max: 255 });
       overlay.colormapType = TRANSPARENT_BELOW_MINIMUM;
       if (mine !== request) return;
       scene.setMultiplanarPadPixels(0);
@@ -123,8 +123,11 @@
   }
 
   function showHeat() {
-    opacity.disabled = !heat.checked;
-    if (scene?.volumes.length === 2) scene.setOpacity(1, heat.checked ? Number(opacity.value) / 100 : 0);
+    opacity.disabled = least.disabled = !heat.checked;
+    viewer.style.setProperty("--least", `${least.value}%`); // for the colour scale
+    if (scene?.volumes.length !== 2) return;
+    scene.volumes[1].cal_min = leastHeat();
+    scene.setOpacity(1, heat.checked ? Number(opacity.value) / 100 : 0);
   }
 
   function showWindow() {
@@ -161,7 +164,7 @@
   }
   choice.addEventListener("change", () => open(choice.value));
   heat.addEventListener("change", showHeat);
-  opacity.addEventListener("input", showHeat);
+  for (const slider of [opacity, least]) slider.addEventListener("input", showHeat);
   for (const input of viewer.querySelectorAll('[name="viewer-window"]')) input.addEventListener("change", showWindow);
   for (const input of viewer.querySelectorAll('[name="viewer-view"]')) input.addEventListener("change", showView);
   for (const slider of sliders) {
@@ -177,4 +180,5 @@
   // A double click would set a window of its own, which the buttons would not know.
   stage.addEventListener("dblclick", (event) => event.stopPropagation(), { capture: true });
   showView();
+  showHeat();
 })();

@@ -38,7 +38,7 @@ WINDOWS_HU = {  # name: width and level
     "CTPA": (700, 100),
     "Lung": (1500, -600),
 }
-HEAT_FROM = 0.15  # of a case's hottest voxel: colder voxels are not drawn, as in the still slices
+HEAT_FROM = 0.3  # of a case's hottest voxel: what is colder is not drawn, until the reader asks for it
 FEATURES = 6  # that a card shows at once
 
 
