@@ -17,8 +17,10 @@ __all__ = ["draw_slices", "hot_slices"]
 
 WINDOWS_HU = {"mediastinal window": (-135.0, 215.0), "lung window": (-1250.0, 250.0)}
 SHOWN = 4
+WIDTH_IN = 1.35  # of a slice: small, so that the words are large beside it
 LEAST_SHOWN = 0.15  # of the hottest voxel: fainter heat is left out, and what is left is seen through
-MOST_OPAQUE = 0.6
+MOST_OPAQUE = 0.5
+DPI = 170
 INK, MUTED = "#1b2430", "#5b6675"
 
 
@@ -65,12 +67,14 @@ def draw_slices(
     most = float(heat.max())
     shares = heat / most if most > 0 else heat
     aspect = spacing_mm[1] / spacing_mm[2]
-    tall = 2.1 * hu.shape[1] * spacing_mm[1] / (hu.shape[2] * spacing_mm[2])
-    figure = Figure(figsize=(2.1 * len(slices) + 0.9, len(WINDOWS_HU) * (tall + 0.3) + 0.35), layout="constrained")
+    tall = WIDTH_IN * hu.shape[1] * spacing_mm[1] / (hu.shape[2] * spacing_mm[2])
+    figure = Figure(
+        figsize=(WIDTH_IN * len(slices) + 0.75, len(WINDOWS_HU) * (tall + 0.2) + 0.3), layout="constrained"
+    )
     figure.patch.set_facecolor("white")
     grid = figure.subplots(len(WINDOWS_HU), len(slices), squeeze=False)
     shown = None
-    for row, (name, window) in zip(grid, WINDOWS_HU.items(), strict=True):
+    for order, (row, (name, window)) in enumerate(zip(grid, WINDOWS_HU.items(), strict=True)):
         for axes, place in zip(row, slices, strict=True):
             grey = windowed(hu[place], window_hu=window)
             axes.imshow(grey, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
@@ -88,15 +92,16 @@ def draw_slices(
             axes.set_yticks([])
             for edge in axes.spines.values():
                 edge.set_visible(False)
-            axes.set_title(f"{place * spacing_mm[0]:.0f} mm above the lowest slice", fontsize=7, color=INK, pad=3)
+            axes.set_title(f"{place * spacing_mm[0]:.0f} mm" if order == 0 else "", fontsize=7, color=INK, pad=3)
             axes.text(0.02, 0.5, "R", color="white", fontsize=7, transform=axes.transAxes, va="center")
-        row[0].set_ylabel(name, fontsize=8, color=INK)
+        row[0].set_ylabel(name, fontsize=7, color=INK)
     assert shown is not None
     bar = figure.colorbar(shown, ax=grid.ravel().tolist(), fraction=0.03, pad=0.01, ticks=[0, 0.5, 1])
-    bar.set_label("heat, as a share of the hottest voxel", fontsize=7, color=INK)
+    bar.set_label("heat / hottest voxel", fontsize=7, color=INK)
     bar.ax.tick_params(labelsize=7, colors=MUTED)
-    if note:
-        figure.supxlabel(note, fontsize=7, color=MUTED)
+    told = ["mm above the lowest slice", *([note] if note else [])]
+    figure.supxlabel(". ".join(told), fontsize=7, color=MUTED)
     with atomic_file(path) as partial:
         canvas: Any = FigureCanvasAgg(figure)  # untyped in matplotlib
+        figure.set_dpi(DPI)
         canvas.print_png(str(partial), pil_kwargs={"optimize": True})
