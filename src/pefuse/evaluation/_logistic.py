@@ -77,7 +77,7 @@ def _likelihood(outcome: FloatArray, logit: FloatArray) -> float:
 def _at(coefficients: FloatArray, share: FloatArray, design: FloatArray) -> LogisticFit | None:
     information = (design * (share * (1 - share))[:, None]).T @ design
     try:
-        covariance: FloatArray = np.linalg.inv(information)
+        covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
     return LogisticFit(coefficients, covariance)
