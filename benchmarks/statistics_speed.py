@@ -3,10 +3,11 @@
     python benchmarks/statistics_speed.py [--seconds 20] [--json]
 
 The budgets are 0.2 s and 2 s on two cores. All ways run in one process, one after the other, on the same
-simulated scores, so that the ratios hold on any machine. Ours are timed five times and the median is told. The
-others do a part of the work for as many seconds as are allowed, and the rest is worked out from it: "share done".
-scikit-learn has no DeLong: its row is the 14 AUCs alone. MLstatkit compares two models at a time: seven pairs are
-its least. pauc and MLstatkit (extra `dev`) are left out with a line where they are not installed.
+simulated scores, so that the ratios hold on any machine. Seconds are the processor's, all threads added: other
+work on the machine does not count. Ours are timed five times, median. The others do a part of the work
+for as many seconds as are allowed, the rest is worked out from it: "share done". scikit-learn has no DeLong: its
+row is the 14 AUCs alone. MLstatkit compares two models at a time: seven pairs are its least. pauc and MLstatkit
+(extra `dev`) are left out with a line where they are not installed.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ def simulated(cases: int) -> tuple[np.ndarray, np.ndarray]:
 
 def median_seconds(work: Step, times: int = 5) -> float:
     def once() -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     return float(np.median([once() for _ in range(times)]))
 
 
 def seconds_of_all(steps: Iterator[Step], total: int, allowed: float) -> tuple[float, float]:
     """Seconds that `total` steps would take, from those done while the time lasts, and the share that was done."""
-    began, done = time.perf_counter(), 0
+    began, done = time.process_time(), 0
     for step in steps:
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars
             step()
         done += 1
-        if time.perf_counter() - began > allowed:
+        if time.process_time() - began > allowed:
             break
-    return (time.perf_counter() - began) * total / done, done / total
+    return (time.process_time() - began) * total / done, done / total
 
 
 def installed(name: str) -> ModuleType | None:
@@ -167,7 +168,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
     for title, rows in parts.items():
         ours = rows[0][1]
-        print(f"| {title} | seconds | times ours | share done |\n|---|---|---|---|")
+        print(f"| {title} | processor seconds | times ours | share done |\n|---|---|---|---|")
         for way, seconds, share in rows:
             print(f"| {way} | {seconds:,.3g} | {seconds / ours:,.3g} | {share:.1%} |")
         print()
