@@ -9,6 +9,11 @@ from PIL import Image
 from pefuse.explain.slices import draw_slices, hot_slices
 
 
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_the_hottest_slices_are_taken_from_the_feet_up_and_not_side_by_side():
     heat = np.zeros((32, 4, 4), np.float32)
     for place, value in {5: 4.0, 6: 3.9, 20: 9.0, 28: 1.0}.items():
@@ -41,6 +46,16 @@ def test_the_figure_shows_heat_in_colour_on_a_grey_scan(tmp_path):
     coloured = (pixels.max(axis=2) - pixels.min(axis=2)) > 60
     assert 0.001 < coloured.mean() < 0.3
     assert pixels.shape[1] > pixels.shape[0] > 200
+
+
+def test_occlusion_has_a_row_of_its_own(tmp_path):
+    hu, heat = np.zeros((4, 16, 16), np.int16), np.ones((4, 16, 16), np.float32)
+    draw_slices(tmp_path / "one.png", hu, heat, [1, 2], spacing_mm=(1.0, 1.0, 1.0))
+    draw_slices(tmp_path / "two.png", hu, heat, [1, 2], spacing_mm=(1.0, 1.0, 1.0), occlusion=heat)
+
+    one, two = (size_of(tmp_path / name) for name in ("one.png", "two.png"))
+    assert two[0] == one[0]
+    assert two[1] > 1.3 * one[1]
 
 
 @pytest.mark.parametrize("heat", [np.zeros((4, 16, 16), np.float32), np.ones((4, 16, 16), np.float32)])

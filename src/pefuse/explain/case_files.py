@@ -80,7 +80,7 @@ def write_case(
             write_nifti(folder / "occlusion.nii.gz", heat_bytes(occlusion), affine)
         z, y, x = (float(step) for step in np.linalg.norm(affine[:3, :3], axis=0))
         note = "Simulated scan" if simulated else ""
-        draw_slices(folder / "slices.png", hu, heat, slices, spacing_mm=(z, y, x), note=note)
+        draw_slices(folder / "slices.png", hu, heat, slices, spacing_mm=(z, y, x), occlusion=occlusion, note=note)
     write_json(folder / "case.json", content)
 
 

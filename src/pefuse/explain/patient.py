@@ -88,14 +88,23 @@ def explain_patient(
             mapped = to_scanner(heat.of(STUDY_ID), grid.affine, scan)
             write_nifti(folder / "scan.nii.gz", scan.hu, scan.affine)
             write_nifti(folder / "heat.nii.gz", heat_bytes(mapped), scan.affine)
+            hidden = None
             if occlusion:
-                hidden = find_occlusion(bundle, [STUDY_ID], scans=hu, record=record).of(STUDY_ID)
-                mapped_hidden = to_scanner(hidden, grid.affine, scan)
-                write_nifti(folder / "occlusion.nii.gz", heat_bytes(mapped_hidden), scan.affine)
+                found = find_occlusion(bundle, [STUDY_ID], scans=hu, record=record)
+                hidden = to_scanner(found.of(STUDY_ID), grid.affine, scan)
+                write_nifti(folder / "occlusion.nii.gz", heat_bytes(hidden), scan.affine)
             slices = hot_slices(mapped)
             content["heat"]["slices"] = slices
             note = "The model was trained on simulated data" if bundle.about.cohort.simulated else ""
-            draw_slices(folder / "slices.png", scan.hu, mapped, slices, spacing_mm=scan.spacing_mm, note=note)
+            draw_slices(
+                folder / "slices.png",
+                scan.hu,
+                mapped,
+                slices,
+                spacing_mm=scan.spacing_mm,
+                occlusion=hidden,
+                note=note,
+            )
         write_json(folder / "explanation.json", content)
     return content
 
