@@ -20,6 +20,7 @@ from pefuse.report.names import model_name
 __all__ = ["EmbeddingPanel", "embedding_figure"]
 
 COLUMNS = {"start": "Start", "middle": "Middle", "end": "End"}
+FEWEST_WIDE = 3  # panels: in less the legend has no room
 # Survivors first, so that the fewer deaths are not hidden by them; the test studies over all others.
 LAYERS = ((False, 0), (False, 1), (True, 0), (True, 1))
 
@@ -48,20 +49,23 @@ def embedding_figure(panels: Sequence[EmbeddingPanel]) -> Plot | None:
         return None
     rows = list(dict.fromkeys(panel.model for panel in panels))
     columns = [stage for stage in COLUMNS if any(panel.stage == stage for panel in panels)]
-    width, height = 0.4 + 1.8 * len(columns), 0.75 + 2.25 * len(rows)
+    down, across = [model_name(model).label for model in rows], [COLUMNS[stage] for stage in columns]
+    lying = len(columns) == 1  # one stage alone: its networks stand side by side, or the page would be all figure
+    if lying:
+        down, across = across, down
+    width, height = 0.4 + 1.8 * max(len(across), FEWEST_WIDE), 0.75 + 2.25 * len(down)
     with new_figure(width, height, margins_in=(0.32, 0.08, 0.98, 0.3)) as figure:
-        grid = figure.subplots(len(rows), len(columns), squeeze=False)
+        grid = figure.subplots(len(down), len(across), squeeze=False)
         figure.subplots_adjust(wspace=0.08, hspace=0.38)
         for axes in grid.flat:
             axes.set_axis_off()
         for panel in panels:
-            _draw(grid[rows.index(panel.model), columns.index(panel.stage)], panel)
-        for axes, stage in zip(grid[0], columns, strict=True):
-            axes.set_title(COLUMNS[stage], fontweight="bold", pad=5)
-        for axes, model in zip(grid[:, 0], rows, strict=True):
-            axes.text(
-                -0.06, 0.5, model_name(model).label, rotation=90, va="center", ha="right", transform=axes.transAxes
-            )
+            row, column = rows.index(panel.model), columns.index(panel.stage)
+            _draw(grid[column, row] if lying else grid[row, column], panel)
+        for axes, name in zip(grid[0], across, strict=True):
+            axes.set_title(name, fontweight="bold", pad=5)
+        for axes, name in zip(grid[:, 0], down, strict=True):
+            axes.text(-0.06, 0.5, name, rotation=90, va="center", ha="right", transform=axes.transAxes)
         _legend(figure)
         names = ", ".join(model_name(model).label for model in rows)
         return plot_of(
