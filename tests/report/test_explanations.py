@@ -119,6 +119,26 @@ def test_a_case_with_a_damaged_scan_or_picture_is_shown_without_it(run):
     assert str(run) not in " ".join(explanations.problems)
 
 
+def test_a_truncated_scan_is_not_to_be_exported_again(run):
+    """It was made by `pefuse explain`, which the page names once: the study itself may be whole."""
+    path = first_case(run) / "ct.nii.gz"
+    path.write_bytes(path.read_bytes()[:200])
+
+    [problem] = read_explanations(run).problems
+
+    assert problem.startswith(f"Case {path.parent.name} cannot be opened in the viewer: ct.nii.gz: ")
+    assert "Leave the study out" not in problem
+
+
+def test_a_scan_without_its_picture_is_named(run):
+    (first_case(run) / "slices.png").unlink()
+
+    explanations = read_explanations(run)
+
+    assert explanations.problems == (f"Case {first_case(run).name} has no still slices: slices.png is missing.",)
+    assert explanations.cases[0].volumes
+
+
 def test_a_case_without_scan_and_picture_is_no_problem(run):
     """A model of the record alone has none."""
     for name in ("ct.nii.gz", "heat.nii.gz", "slices.png"):

@@ -23,7 +23,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pefuse.ct.image_files import read_image_file
-from pefuse.errors import PefuseError, RunError
+from pefuse.errors import PefuseError, RunError, ScanError
 from pefuse.report.pictures import is_whole_png
 from pefuse.types import Volume
 
@@ -51,6 +51,7 @@ RECORD_COLUMNS = ("model", "method", "k", "precision", "chance")
 IMPORTANCE_COLUMNS = ("model", "method", "feature", "importance")
 MODALITY_COLUMNS = ("model", "study_id", "label", "risk", "without_scan", "without_record")
 _AGAIN = "Run `pefuse explain` again."
+_VOLUMES = ("ct.nii.gz", "heat.nii.gz")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # as `pefuse prepare` asks of a study_id
 
 Kind = Literal["missed death", "false alarm", "found death", "rightly low", ""]
@@ -275,6 +276,8 @@ def _parsed(path: Path, model: type[Model]) -> Model:
 
 def _slices(path: Path) -> bytes | None:
     if not path.is_file():
+        if any((path.parent / name).is_file() for name in _VOLUMES):
+            raise _DamagedError("is missing")
         return None
     content = path.read_bytes()
     if not is_whole_png(content):
@@ -283,7 +286,7 @@ def _slices(path: Path) -> bytes | None:
 
 
 def _volumes(place: Path) -> tuple[Volume, Volume] | None:
-    paths = [place / name for name in ("ct.nii.gz", "heat.nii.gz")]
+    paths = [place / name for name in _VOLUMES]
     if not any(path.is_file() for path in paths):
         return None
     volumes = []
@@ -293,7 +296,9 @@ def _volumes(place: Path) -> tuple[Volume, Volume] | None:
         try:
             volumes.append(read_image_file(path))
         except PefuseError as error:
-            raise _DamagedError(f"{path.name}: {str(error).rstrip('.')}") from error
+            # Its remedy is one for a cohort's scan: leave the study out.
+            reason = error.reason if isinstance(error, ScanError) else str(error)
+            raise _DamagedError(f"{path.name}: {reason.rstrip('.')}") from error
     ct, heat = volumes
     if ct.hu.shape != heat.hu.shape:
         raise _DamagedError(f"the scan has shape {ct.hu.shape}, its heat {heat.hu.shape}")
