@@ -12,6 +12,7 @@ from pefuse.report.case_wording import (
     peak_sentence,
     risk_bars,
     risk_text,
+    unlabelled_sentence,
 )
 from pefuse.report.explanations import Case, Heat, StructureHeat
 
@@ -94,8 +95,21 @@ def test_the_structures_with_most_heat_come_first():
     assert hottest_structures(Heat()) == []
 
 
+def test_a_structure_without_any_volume_is_not_labelled_and_has_no_bar():
+    """Masks of an older version lack the atrium. A scan may have no clot: that is not a lack of the mask."""
+    shares = {"right ventricle": 0.01, "right_atrium": 0.0, "clot": 0.0}
+    heat = Heat(structures=[StructureHeat(structure=n, heat_share=0.0, volume_share=s) for n, s in shares.items()])
+
+    assert [one.structure for one in hottest_structures(heat)] == ["right ventricle"]
+    assert unlabelled_sentence(heat) == "Not labelled in this scan: right atrium."
+    assert unlabelled_sentence(Heat()) == ""
+
+
 def test_the_hottest_point_is_told_and_its_absence_too():
-    assert "(30, −41, 7) mm" in peak_sentence(Heat(peak_mm=[30.0, -41.2, 7.4]))
+    told = peak_sentence(Heat(peak_mm=[30.0, -41.2, 7.4]))
+
+    assert "(30, −41, 7) mm" in told
+    assert "count towards left, back and head; negative ones towards right, front and feet" in told
     assert "nothing in the scan raised the risk" in peak_sentence(Heat())
 
 

@@ -101,6 +101,14 @@ def test_each_case_has_a_card_with_its_kind_risks_features_and_heat(run, reader)
     assert "The heat (LayerCAM, layer stage-3, evidence for the model's risk)" in reader.text
 
 
+def test_bars_of_features_and_heat_fill_up_to_the_largest_of_their_list(page):
+    """Each card has bars of risks, then of features, then of heat: one of 100 % in each."""
+    for card in page.split("<article")[1:]:
+        lists = [re.findall(r'<i style="width:([\d.]+)%"', part) for part in card.split("<h4>")[1:]]
+
+        assert [max(map(float, widths)) for widths in lists] == [100, 100, 100]
+
+
 def test_ids_are_unique(reader):
     assert len(reader.ids) == len(set(reader.ids))
 
@@ -194,9 +202,11 @@ def test_what_is_damaged_is_told_in_one_place_and_the_rest_is_shown(copied):
 
     html = page_of(copied).html
 
-    [told] = re.findall(r'<div class="callout warn"><p>(.*?)</p></div>', html)
-    assert f"Case {first} cannot be opened in the viewer" in told
-    assert f"Case {second} is left out" in told
+    [told] = re.findall(r'<div class="callout warn">(.*?)</div>', html, re.DOTALL)
+    told_first, told_second = re.findall("<li>(.*?)</li>", told)
+    assert "run <code>pefuse explain</code> again" in told
+    assert f"Case {first} cannot be opened in the viewer" in told_first
+    assert f"Case {second} is left out" in told_second
     assert html.count('<article class="case"') == 3
     assert html.count("Scroll and turn this scan") == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pefuse.report.explanations import Case, Heat, StructureHeat
+from pefuse.report.heat_truth import structure_label
 from pefuse.report.tables import format_number
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "risk_bars",
     "risk_text",
     "scale_of",
+    "unlabelled_sentence",
 ]
 
 _TITLES = {
@@ -92,7 +94,15 @@ def scale_of(case: Case, *, threshold: float | None) -> float:
 
 def hottest_structures(heat: Heat) -> list[StructureHeat]:
     """The structures with most of the heat; none where the anatomy is not known."""
-    return sorted(heat.structures or [], key=lambda one: one.heat_share, reverse=True)[:_STRUCTURES]
+    labelled = [one for one in heat.structures or [] if one.volume_share > 0]
+    return sorted(labelled, key=lambda one: one.heat_share, reverse=True)[:_STRUCTURES]
+
+
+def unlabelled_sentence(heat: Heat) -> str:
+    """Parts of the anatomy that the scan's mask lacks; "" where there are none. A clot need not be there."""
+    lacking = [structure_label(one.structure) for one in heat.structures or [] if one.volume_share <= 0]
+    named = [name for name in lacking if name != "clot"]
+    return f"Not labelled in this scan: {', '.join(named)}." if named else ""
 
 
 def peak_sentence(heat: Heat) -> str:
@@ -100,7 +110,10 @@ def peak_sentence(heat: Heat) -> str:
     if not heat.peak_mm:
         return "There is no heat: by this map nothing in the scan raised the risk."
     place = ", ".join(format_number(value, decimals=0) for value in heat.peak_mm)
-    return f"Hottest point at ({place}) mm in the scanner's coordinates: to the left, back and head."
+    return (
+        f"Hottest point at ({place}) mm in the scanner's coordinates: the numbers count towards left, back and "
+        "head; negative ones towards right, front and feet."
+    )
 
 
 def risk_text(risk: float) -> str:

@@ -24,7 +24,7 @@ RISKS = {  # attribute of a case: what it is, colour, marker, hollow
 def case_risks(cases: Sequence[Case], *, label: str, threshold: float | None) -> Plot:
     """A row a case with all of its risks, and the threshold above which the model calls a death."""
     numbers = pd.DataFrame([_numbers(case) for case in cases])
-    with new_figure(5.2, 1.6 + 0.27 * len(cases)) as figure:
+    with new_figure(3.8, 1.75 + 0.27 * len(cases)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes, grid="both")
         if threshold is not None:
@@ -49,7 +49,7 @@ def case_risks(cases: Sequence[Case], *, label: str, threshold: float | None) ->
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.set_xlabel("risk of death")
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2, fontsize=7)
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center")
         return plot_of(
             figure,
             name="cases",

@@ -18,6 +18,7 @@ from pefuse.report.case_wording import (
     risk_bars,
     risk_text,
     scale_of,
+    unlabelled_sentence,
 )
 from pefuse.report.explanations import Case, CaseFiles, Explanations, HeatSummary, StructureHeat, read_explanations
 from pefuse.report.figures import case_risks
@@ -51,6 +52,7 @@ class Card:
     sentence: str
     moved: str
     structures: list[StructureHeat]
+    unlabelled: str
     peak: str
     bars: list[RiskBar]
     threshold_percent: float | None
@@ -109,6 +111,7 @@ def _cards(explanations: Explanations, horizon_days: int) -> list[Card]:
             sentence=case_sentence(case, horizon_days=horizon_days, threshold=threshold),
             moved=moved_sentence(case),
             structures=hottest_structures(case.heat) if case.heat else [],
+            unlabelled=unlabelled_sentence(case.heat) if case.heat else "",
             peak=peak_sentence(case.heat) if case.heat else "",
             bars=risk_bars(case, label=model_name(explanations.summary.model).label, threshold=threshold),
             threshold_percent=None if threshold is None else 100 * threshold / scale_of(case, threshold=threshold),
