@@ -89,6 +89,16 @@ def test_line_equals_a_direct_maximisation():
     assert line.intercept == pytest.approx(in_the_large, abs=1e-4)
 
 
+def test_slope_of_overlapping_risks_is_told_though_some_risks_are_0():
+    """The lowest death has 0.36, the highest survivor 0.65; most survivors have a risk of 0."""
+    risk = np.concatenate(
+        [np.zeros(40), [0.23, 0.29, 0.35, 0.4, 0.47, 0.65], [0.36, 0.67, 0.71, 0.77, 0.83, 0.88]]
+    )
+    line = calibration_line(np.repeat([0, 1], [46, 6]), risk)
+
+    assert line.slope == pytest.approx(2.183, abs=0.001)  # statsmodels' Logit
+
+
 @pytest.mark.parametrize("risk", [[0.1, 0.2, 0.8, 0.9], [0.1, 0.5, 0.5, 0.9], [0.3, 0.3, 0.3, 0.3]])
 def test_slope_of_separated_or_constant_risks_is_not_told(risk):
     line = calibration_line([0, 0, 1, 1], risk)

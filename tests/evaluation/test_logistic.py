@@ -51,6 +51,28 @@ def test_extreme_offsets_still_meet_the_number_of_deaths():
     assert (1 / (1 + np.exp(-offset - fit.coefficients[0]))).sum() == pytest.approx(10, abs=1e-4)
 
 
+def test_overlapping_classes_have_an_answer_however_far_out_a_risk_is():
+    """Logits of -14 beside a slope above 2 make fitted ones of -30; the classes overlap all the same."""
+    logit = np.concatenate(
+        [np.full(40, -13.8), [-1.2, -0.9, -0.6, -0.4, -0.1, 0.6], [-0.6, 0.7, 0.9, 1.2, 1.6, 2.0]]
+    )
+    outcome = np.repeat([0.0, 1.0], [46, 6])
+    design = np.column_stack([np.ones(52), logit])
+    theirs = sm.Logit(outcome, design).fit(disp=0, maxiter=100)
+    ours = fit_logistic(outcome, design)
+
+    assert ours is not None
+    assert np.abs(design @ ours.coefficients).max() > 30
+    np.testing.assert_allclose(ours.coefficients, theirs.params, rtol=1e-3)
+    np.testing.assert_allclose(ours.errors, theirs.bse, rtol=1e-3)
+
+
+@pytest.mark.parametrize("number", [np.repeat([0.0, 1.0], 5), np.array([0.0, 0, 0, 0, 1, 1, 2, 2, 2, 2])])
+def test_separated_classes_have_none_also_where_they_touch_or_the_numbers_repeat(number):
+    """All deaths at 1 or above, all survivors at 1 or below: the likelihood rises for ever."""
+    assert fit_logistic(np.repeat([0.0, 1.0], 5), np.column_stack([np.ones(10), number])) is None
+
+
 def test_separated_classes_have_no_finite_answer():
     outcome = np.repeat([0.0, 1.0], 5)
 
