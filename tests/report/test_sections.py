@@ -83,3 +83,21 @@ def test_the_figures_of_all_sections_are_those_of_the_page(material):
         "risks-xgboost",
         "risks-early",
     ]
+
+
+def test_the_rival_is_none_of_those_that_were_fitted_on_validation(make_run):
+    """Late vote is by far the best on validation, where its thresholds come from: XGBoost stands next."""
+    folder = make_run(models={"xgboost": 1.6, "tabnet": 0.6, "late-vote": 4.0, "intermediate-sanet": 2.0})
+    run = read_run(folder)
+    results = summarise_scores(run, inputs="")
+    reference = next(model for model in results.models if model.name == results.reference)
+    content = named("comparison").build(
+        Material(run=run, results=results, scores=tuple(collect_scores(run)), folder=folder)
+    )
+
+    best = max(
+        (model for model in results.models if model.name != reference.name and model.family != "ideal"),
+        key=lambda model: model.validation_auc.value,
+    )
+    assert best.name == "late-vote"
+    assert content.context["rival_size"].startswith("XGBoost (record): ")

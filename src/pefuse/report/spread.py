@@ -12,7 +12,7 @@ from pefuse.report.aggregation import ModelScores
 from pefuse.report.names import model_name
 from pefuse.report.results import Estimate, ModelResult, Repeats, Subgroup, SubgroupRow, estimate, told
 
-__all__ = ["GROUPS", "over_repeats", "over_subgroups"]
+__all__ = ["FITTED_ON_VALIDATION", "GROUPS", "over_repeats", "over_subgroups"]
 
 SEXES = {"M": "male", "F": "female"}
 AGES = ("0–50", "50–70", "70–95")

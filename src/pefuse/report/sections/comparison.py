@@ -5,6 +5,7 @@ from __future__ import annotations
 from pefuse.report.power_wording import size_in_words, size_sentence
 from pefuse.report.results import ModelResult, Results
 from pefuse.report.sections.contract import Content, Material, Section
+from pefuse.report.spread import FITTED_ON_VALIDATION
 
 __all__ = ["SECTION"]
 
@@ -29,12 +30,16 @@ def build(material: Material) -> Content | None:
 
 
 def _rival(results: Results, reference: ModelResult) -> str:
-    """The learned model that validation puts next to the reference; the test studies have no say."""
+    """The learned model that validation puts next to the reference; the test studies have no say.
+
+    None of those that were fitted on validation: as for Table 2.
+    """
     able = [
         (model.validation_auc.value, model.name)
         for model in results.of_table(1)
         if model.name != reference.name
         and model.family not in ("score", "ideal")
+        and model.name not in FITTED_ON_VALIDATION
         and model.validation_auc is not None
         and model.validation_auc.value is not None
     ]
