@@ -52,8 +52,16 @@ def test_a_difference_that_was_shown():
     assert size_sentence(comparison(0.2, 0.0008, size)) == (
         "Late vote: a difference of 0.200 was shown (p < 0.001) with the 72 test studies of this run."
     )
-    assert "(p = 0.020, but 0.177 with Holm's correction)" in size_sentence(
-        comparison(0.2, 0.02, size, p_holm=0.177)
+
+
+@pytest.mark.parametrize("p_holm", [0.05, 0.177])
+def test_a_difference_that_holms_correction_takes_back_was_not_shown(p_holm):
+    """p = 0.020 alone, but one of several comparisons."""
+    size = TestSize(studies=51, deaths=8, power_now=0.64)
+
+    assert size_sentence(comparison(0.2, 0.02, size, p_holm=p_holm)) == (
+        "Late vote: a difference of 0.200 was not shown with the 72 test studies of this run: p = 0.020 alone, "
+        f"but {p_holm:.3f} with Holm's correction for the number of comparisons."
     )
 
 

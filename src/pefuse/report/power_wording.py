@@ -32,7 +32,7 @@ def size_sentence(one: Comparison) -> str:
     value = format_number(abs(one.difference.value), decimals=3)
     seen = f"{one.label}: a difference of {value}{' in its favour' if one.difference.value < 0 else ''}"
     if one.p_value < SHOWN:
-        return f"{seen} was shown{_how_surely(one)} with the {one.studies} test studies of this run."
+        return f"{seen} {_how_surely(one)}."
     if size.studies > BEYOND:
         return f"{seen} is so small that more than {grouped(BEYOND)} test studies would be needed to show it."
     return (
@@ -43,8 +43,13 @@ def size_sentence(one: Comparison) -> str:
 
 
 def _how_surely(one: Comparison) -> str:
-    """` (p = 0.020, but 0.177 with Holm's correction)`, the second half where it is not below 0.05."""
+    """What a p-value below 0.05 is worth: not enough where Holm's, of all comparisons, is not too."""
     of_one = format_p(one.p_value)
     of_one = of_one if of_one.startswith("<") else f"= {of_one}"
-    of_all = f", but {format_p(one.p_holm)} with Holm's correction" if (one.p_holm or 0) >= SHOWN else ""
-    return f" (p {of_one}{of_all})"
+    where = f"with the {one.studies} test studies of this run"
+    if one.p_holm is None or one.p_holm < SHOWN:
+        return f"was shown (p {of_one}) {where}"
+    return (
+        f"was not shown {where}: p {of_one} alone, but {format_p(one.p_holm)} with Holm's correction for the "
+        "number of comparisons"
+    )
