@@ -45,6 +45,21 @@ def test_a_risk_that_is_no_probability_is_refused(make_run):
     assert "risks run from" in damaged(make_run, lambda table: table.assign(risk=table["risk"] * 3))
 
 
+@pytest.mark.parametrize("column", ["risk", "logit", "label"])
+def test_text_in_a_column_of_numbers_is_named_by_its_line(make_run, column):
+    """The text itself may be a name: it is not repeated."""
+
+    def type_over(table):
+        return table.astype({column: object}).assign(**{column: [*table[column][:-1], "see note"]})
+
+    said = damaged(make_run, type_over)
+
+    assert said.startswith(
+        f"predictions.csv: line 1791 has text in the column {column}, where a number is needed."
+    )
+    assert "see note" not in said
+
+
 def test_an_unknown_split_is_refused(make_run):
     assert 'the split "holdout"' in damaged(make_run, lambda table: table.replace({"split": {"test": "holdout"}}))
 

@@ -145,6 +145,7 @@ def read_predictions(folder: Path) -> pd.DataFrame:
             "The folder has no predictions.csv: it is not a run, or its training has not finished. "
             "Run `pefuse compare` again; it goes on where it stopped."
         )
+    table = _as_numbers(table)
     table = table[table["label"].notna()]
     _check_predictions(table)
     return table
@@ -154,6 +155,20 @@ _CUT = (
     "The file seems to be cut or mixed: run `pefuse compare` again, which makes it anew from the run's cells, and "
     "trains again what is damaged of those."
 )
+
+
+def _as_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its measured columns as numbers; text among them is told by its line, not repeated."""
+    for column in ("label", "logit", "risk"):
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if (text := numbers.isna() & table[column].notna()).any():
+            line = int(text.to_numpy().argmax()) + 2  # counted from 1, after the header
+            raise RunError(
+                f"predictions.csv: line {line} has text in the column {column}, where a number is needed. "
+                "Put it right, or run `pefuse compare` again, which makes the file anew."
+            )
+        table = table.assign(**{column: numbers})
+    return table
 
 
 def _check_predictions(table: pd.DataFrame) -> None:
