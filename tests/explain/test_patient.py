@@ -11,7 +11,7 @@ import SimpleITK
 
 from pefuse.cohort import load_cohort
 from pefuse.ct import read_scan
-from pefuse.errors import RecordError, UsageError
+from pefuse.errors import RecordError, ScanReadError, UsageError
 from pefuse.evaluation import mean_by_study
 from pefuse.explain import PatientFiles, explain_patient
 from pefuse.models.bundle import load_bundle
@@ -119,7 +119,12 @@ def test_what_is_missing_or_wrong_has_one_line(files, trained, tmp_path):
         ({"ct": None}, UsageError, "reads a scan: give one with --ct"),
         ({"record": None}, UsageError, "reads the record: give it with --ehr"),
         ({"index_time": ""}, UsageError, "give --index-time"),
-        ({"record": tmp_path / "none.csv"}, RecordError, "no file at the record's path"),
+        ({"index_time": "2018-06-11"}, UsageError, "a time of day"),
+        ({"index_time": "soon"}, UsageError, "is no time"),
+        ({"index_time": "2018-06-11T10:00+02:00"}, UsageError, "without a time zone"),
+        ({"index_time": "1900-01-01T00:00"}, RecordError, "dated events lies before"),
+        ({"codes": tmp_path / "none.csv"}, RecordError, "no file at --codes"),
+        ({"record": tmp_path / "none.csv"}, RecordError, "no file at --ehr"),
         ({"record": tmp_path / "two.parquet"}, RecordError, "of 2 patients"),
         ({"record": tmp_path / "broken.parquet"}, RecordError, "cannot be read"),
     ):
@@ -129,11 +134,62 @@ def test_what_is_missing_or_wrong_has_one_line(files, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_row_of_ready_features_must_be_one_row(files, trained, tmp_path):
+def test_a_table_of_features_is_not_for_a_model_of_events(files, trained, tmp_path):
     _, own = files
-    pd.DataFrame({"lactate": np.ones(2)}).to_csv(tmp_path / "features.csv", index=False)
+    pd.DataFrame({"lactate": np.ones(1)}).to_csv(tmp_path / "features.csv", index=False)
 
-    with pytest.raises(RecordError, match="has 2 rows: it must have one"):
+    with pytest.raises(RecordError, match="reads events, with the columns"):
         explain_patient(
             load_bundle(trained.bundle("tabnet")), changed(own, record=tmp_path / "features.csv"), tmp_path / "out"
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ["csv", "csv with spaces", "text ids"])
+def test_a_csv_and_ids_of_any_kind_give_the_risk_of_the_parquet_file(files, trained, tmp_path, written):
+    _, own = files
+    bundle = load_bundle(trained.bundle("tabnet"))
+    events = pd.read_parquet(own.record)
+    path = tmp_path / "events.csv"
+    if written == "text ids":
+        path = tmp_path / "text.parquet"
+        events.assign(subject_id="P-ABC").to_parquet(path)
+    else:
+        form = "%Y-%m-%d %H:%M:%S" if written == "csv with spaces" else "%Y-%m-%dT%H:%M:%S"
+        events.assign(time=events["time"].dt.strftime(form)).to_csv(path, index=False)
+
+    found = explain_patient(bundle, changed(own, record=path), tmp_path / "a")
+
+    assert found["risk"] == pytest.approx(explain_patient(bundle, own, tmp_path / "b")["risk"], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_age_and_sex_are_taken_from_the_events_and_what_counts_is_told(files, trained, tmp_path):
+    """The cohort's age is rounded from the same birth."""
+    _, own = files
+    bundle = load_bundle(trained.bundle("tabnet"))
+
+    whole = explain_patient(bundle, own, tmp_path / "a")
+    bare = explain_patient(bundle, changed(own, age_years=None, sex=""), tmp_path / "b")
+    unknown = pd.read_parquet(own.record)
+    unknown = unknown[~unknown["code"].str.startswith(("MEDS_BIRTH", "SEX//"))]
+    unknown.to_parquet(tmp_path / "u.parquet")
+    less = explain_patient(
+        bundle, changed(own, record=tmp_path / "u.parquet", age_years=None, sex=""), tmp_path / "c"
+    )
+
+    assert bare["risk"] == pytest.approx(whole["risk"], abs=0.01)
+    assert len(bare["record_notes"]) == 1
+    assert "dated events lie before the scan and count" in bare["record_notes"][0]
+    assert less["record_notes"][1:] == ["The age is not known: give --age.", "The sex is not known: give --sex."]
+
+
+@pytest.mark.slow
+def test_a_scan_that_is_none_names_the_option(files, trained, tmp_path):
+    _, own = files
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(ScanReadError, match="Give another scan with --ct"):
+        explain_patient(
+            load_bundle(trained.bundle("sanet")), changed(own, ct=tmp_path / "empty"), tmp_path / "out"
         )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 
+from pefuse.cohort.simulate import SimulationConfig, simulate_cohort
 from pefuse.errors import BundleError, RunError, UsageError
 from pefuse.evaluation import mean_by_study
 from pefuse.explain import ExplainOptions, explain_run, is_explained
@@ -170,6 +171,27 @@ def test_a_study_that_is_no_test_study_is_refused_and_nothing_is_lost(run, toy_c
 
     assert (run / "explanations" / "summary.json").read_text() == "{}"
     assert not [path for path in run.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.slow
+def test_a_cohort_of_other_patients_under_the_same_ids_is_refused(run, tmp_path):
+    """Every simulated cohort has S0001 and so on: the model's own risks tell that these are others."""
+    other = tmp_path / "other"
+    simulate_cohort(other, config=SimulationConfig(patients=50, prevalence=0.25, seed=4, matrix=48, slices=40))
+
+    with pytest.raises(RunError, match="gives another risk than in the run"):
+        explain_run(run, other, options=QUICK)
+
+    assert not (run / "explanations").exists()
+
+
+@pytest.mark.slow
+def test_a_slip_in_the_layer_is_told_before_any_scan_is_prepared(run, toy_cohort):
+    told = []
+    with pytest.raises(UsageError, match="no layer 'block-9'"):
+        explain_run(run, toy_cohort, options=ExplainOptions(layer="block-9"), progress=lambda *a: told.append(a))
+
+    assert not told
 
 
 @pytest.mark.slow

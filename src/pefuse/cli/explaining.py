@@ -144,6 +144,7 @@ def _explain_patient(
     called = "" if found["called"] is None else f", {'above' if found['called'] else 'below'} the threshold"
     print_lines(
         f"{found['model']}: risk {found['risk']:.3f} ({found['outcome']}, {found['horizon_days']} days){called}.",
+        *(f"  {note}" for note in found["record_notes"]),
         *(f"  {feature['text']} ({100 * feature['share']:.0f} %)" for feature in found["features"][:6]),
         f"Scan, heat and figure: {out}",
         *(["The model was trained on simulated data."] if found["simulated_training"] else []),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,22 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from scipy.special import logit
 
 from pefuse.ct import PreparedScans, prepare
 from pefuse.ehr import FeatureOptions, RawRecord, extract
 from pefuse.errors import BundleError, RunError, UsageError
 from pefuse.evaluation import mean_by_study
+from pefuse.explain.branch import image_branch
+from pefuse.explain.layers import chosen_layer
 from pefuse.models.bundle import Bundle, load_bundle
 from pefuse.types import Cohort, Progress
 
 __all__ = ["Material", "gather"]
 
 PREFERRED = ("intermediate-sanet", "intermediate-swin", "early", "mbt", "late-average", "sanet", "swin", "tabnet")
+PROBES = 8  # test studies that are predicted again
+SAME_LOGIT = 0.05  # the last digits differ between machines
 SINGLE = {"ct": ("sanet", "swin"), "ehr": ("tabnet", "xgboost")}  # of each modality, the one to name first
 
 
@@ -71,15 +76,18 @@ class Material:
         return np.array(self.scans.table.loc[study_id, "affine"], dtype=np.float64).reshape(4, 4)
 
 
-def gather(run: Path, cohort: Cohort, *, model: str, progress: Progress) -> Material:
+def gather(
+    run: Path, cohort: Cohort, *, model: str, layer: str, studies: Sequence[str], progress: Progress
+) -> Material:
     """Read a run's model and bring the scans and records of its cohort to the form that it takes.
 
     Args:
         model: its name in the run; "" = the paper's full model, or the first of the others that is there.
+        layer, studies: what will be asked of it, so that a slip is told before the scans are prepared.
 
     Raises:
         RunError: the folder is no finished run, is of another cohort, or has no test study to explain.
-        UsageError: it has no such bundle, or none at all.
+        UsageError: it has no such bundle, or none at all; or no such layer or test study.
         BundleError: the model's bundle is damaged.
     """
     predictions = _predictions(run)
@@ -87,6 +95,11 @@ def gather(run: Path, cohort: Cohort, *, model: str, progress: Progress) -> Mate
     name = _chosen(run, model)
     bundle = load_bundle(run / "bundles" / name)
     others = tuple(_others(run, name, predictions))
+    risks = _risks(predictions, name)
+    if unknown := [one for one in studies if one not in risks.index]:
+        raise UsageError(f"{unknown[0]} is no test study that {name} judged: name one that is.")
+    if bundle.grid is not None:
+        chosen_layer(image_branch(bundle.members[0].model).network, (bundle.grid,) * 3, layer)
     scans = None
     if bundle.needs_scan:
         assert bundle.grid is not None
@@ -94,11 +107,11 @@ def gather(run: Path, cohort: Cohort, *, model: str, progress: Progress) -> Mate
     record = None
     if any(one.needs_record for one in (bundle, *others)):
         record = extract(cohort, options=_feature_options(run))
-    risks = _risks(predictions, name)
     if scans is not None:
         risks = risks[risks.index.isin(scans.available)]
     if risks.empty:
         raise RunError(f"The run has no test study of {name} whose scan is at hand: there is nothing to explain.")
+    _check_risks(bundle, risks, scans, record)
     learned = predictions[(predictions["model"] == name) & (predictions["split"] != "test")]["study_id"].unique()
     at_hand = set(scans.available) if scans is not None else set(map(str, cohort.studies.index))
     return Material(
@@ -132,6 +145,25 @@ def _check_cohort(predictions: pd.DataFrame, cohort: Cohort) -> None:
             f"The run has {len(missing)} studies that the cohort does not have, {missing[0]} among them: name the "
             "cohort that it was trained on."
         )
+
+
+def _check_risks(
+    bundle: Bundle, risks: pd.DataFrame, scans: PreparedScans | None, record: RawRecord | None
+) -> None:
+    """The model must say of some test studies what it said in the run: ids alone may be other patients' too."""
+    some = [str(study_id) for study_id in risks.index[:: max(1, len(risks) // PROBES)][:PROBES]]
+    now = bundle.predict(some, scans=scans, record=record).ensemble["risk"]
+    apart = (_logit(now) - _logit(risks.loc[some, "risk"])).abs()
+    if apart.max() > SAME_LOGIT:
+        raise RunError(
+            f"Of study {apart.idxmax()} the model gives another risk than in the run: the cohort, its scans or its "
+            "records are not those that the run was made of. Name the right cohort, or compare this one again."
+        )
+
+
+def _logit(risk: pd.Series[float]) -> pd.Series[float]:
+    clipped = risk.clip(1e-9, 1 - 1e-9)
+    return pd.Series(logit(clipped), index=risk.index)
 
 
 def _chosen(run: Path, wanted: str) -> str:

@@ -9,23 +9,20 @@ slices.png          slices where the heat is
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from pefuse.cohort import load_cohort
 from pefuse.ct import ScanRules, cut_to_lungs, read_scan, to_grid
-from pefuse.ehr import FeatureOptions, RawRecord, extract
-from pefuse.errors import BundleError, RecordError, UsageError
+from pefuse.ehr import RawRecord
+from pefuse.errors import ScanAccessError, ScanError, UsageError
 from pefuse.explain.gradcam import HeatMethod
 from pefuse.explain.heat import find_heat, find_occlusion
 from pefuse.explain.importance import NotExplained
+from pefuse.explain.patient_record import STUDY_ID, PatientRecord, read_patient_record
 from pefuse.explain.scanner import heat_bytes, to_scanner, write_nifti
 from pefuse.explain.shares import feature_shares
 from pefuse.explain.slices import draw_slices, hot_slices
@@ -34,8 +31,6 @@ from pefuse.storage import atomic_folder, write_json
 from pefuse.types import Volume
 
 __all__ = ["PatientFiles", "explain_patient"]
-
-STUDY_ID = "case"  # of the one study: nothing of the patient's own numbers is taken over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +71,13 @@ def explain_patient(
         RecordError, CohortError: the record cannot be read, or is not of one patient.
         StorageError: `out` holds something already, or the disk is full.
     """
-    record = _record(bundle, files) if bundle.needs_record else None
+    given = _record(bundle, files) if bundle.needs_record else None
+    record = given.record if given is not None else None
     scan, grid = _scan(bundle, files) if bundle.needs_scan else (None, None)
     hu = grid.hu[None].astype(np.int16) if grid is not None else None
     predicted = bundle.predict([STUDY_ID], scans=hu, record=record)
     content = _content(bundle, predicted.members, float(predicted.ensemble["risk"].iloc[0]), record)
+    content["record_notes"] = list(given.notes) if given is not None else []
     with atomic_folder(out) as folder:
         if scan is not None and grid is not None and hu is not None:
             heat = find_heat(bundle, [STUDY_ID], scans=hu, record=record, method=method, layer=layer)
@@ -114,75 +111,29 @@ def _scan(bundle: Bundle, files: PatientFiles) -> tuple[Volume, Volume]:
     if files.ct is None:
         raise UsageError(f"The model {bundle.model} reads a scan: give one with --ct.")
     assert bundle.grid is not None
-    scan, _ = read_scan(files.ct, rules=ScanRules())
+    try:
+        scan, _ = read_scan(files.ct, rules=ScanRules())
+    except ScanError as error:  # its advice speaks of a cohort's studies
+        raise type(error)(error.reason, **_advice(error)) from error
     seen = cut_to_lungs(scan) if bundle.field_of_view == "lungs" else scan
     return scan, to_grid(seen, grid=bundle.grid)
 
 
-def _record(bundle: Bundle, files: PatientFiles) -> RawRecord:
-    """The record of the one study, through a cohort folder of its own: one way in for all."""
+def _advice(error: ScanError) -> dict[str, str]:
+    return {} if isinstance(error, ScanAccessError) else {"remedy": "Give another scan with --ct."}
+
+
+def _record(bundle: Bundle, files: PatientFiles) -> PatientRecord:
     if files.record is None:
         raise UsageError(f"The model {bundle.model} reads the record: give it with --ehr.")
-    if not files.record.is_file():
-        raise RecordError("There is no file at the record's path: give one patient's events or features.")
-    with tempfile.TemporaryDirectory(prefix="pefuse-") as name:
-        folder = Path(name)
-        _write_cohort(folder, files, bundle)
-        return extract(load_cohort(folder), options=_options(bundle))
-
-
-def _options(bundle: Bundle) -> FeatureOptions:
-    try:
-        return TypeAdapter(FeatureOptions).validate_python(bundle.about.config.get("features") or {})
-    except ValidationError as error:
-        raise BundleError("The bundle's settings of features cannot be read: make it again.") from error
-
-
-def _write_cohort(folder: Path, files: PatientFiles, bundle: Bundle) -> None:
-    assert files.record is not None
-    table = _table(files.record)
-    patient = 1
-    if "subject_id" in table.columns:
-        patient = _one_patient(table)
-        if not files.index_time:
-            raise UsageError("Events need the time of the scan, so that none after it is used: give --index-time.")
-        table.to_parquet(folder / "events.parquet", index=False)
-    else:
-        if len(table) != 1:
-            raise RecordError(f"The table of features has {len(table)} rows: it must have one, this patient's.")
-        table.drop(columns="study_id", errors="ignore").assign(study_id=STUDY_ID).to_csv(
-            folder / "features.csv", index=False
-        )
-    study = {
-        "study_id": STUDY_ID,
-        "patient_id": patient,
-        "index_time": files.index_time or "2000-01-01T00:00:00",
-        "ct": "",
-        "age_years": "" if files.age_years is None else files.age_years,
-        "sex": files.sex,
-        "died": "",
-    }
-    pd.DataFrame([study]).to_csv(folder / "studies.csv", index=False)
-    about = {"name": "one patient", "horizon_days": bundle.about.cohort.horizon_days}
-    (folder / "cohort.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
-    if files.codes is not None:
-        (folder / "codes.csv").write_bytes(files.codes.read_bytes())
-
-
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, encoding="utf-8-sig", parse_dates=None)
-    except (OSError, ValueError) as error:
-        raise RecordError("The record cannot be read: it must be a CSV in UTF-8 or a parquet file.") from error
-
-
-def _one_patient(events: pd.DataFrame) -> int:
-    patients = events["subject_id"].dropna().unique()
-    if len(patients) != 1:
-        raise RecordError(f"The record is of {len(patients)} patients: it must be of one, the scan's.")
-    return int(patients[0])
+    return read_patient_record(
+        bundle,
+        files.record,
+        index_time=files.index_time,
+        age_years=files.age_years,
+        sex=files.sex,
+        codes=files.codes,
+    )
 
 
 def _content(bundle: Bundle, members: pd.DataFrame, risk: float, record: RawRecord | None) -> dict[str, Any]:

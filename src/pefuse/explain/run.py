@@ -86,7 +86,14 @@ def explain_run(
         StorageError: the disk is full.
     """
     options, tell = options or ExplainOptions(), progress or _silent
-    material = gather(run, load_cohort(cohort), model=options.model, progress=tell)
+    material = gather(
+        run,
+        load_cohort(cohort),
+        model=options.model,
+        layer=options.layer,
+        studies=options.studies,
+        progress=tell,
+    )
     shown = _shown(material, options)
     folder, staged = run / "explanations", run / ".explanations"
     shutil.rmtree(staged, ignore_errors=True)
@@ -111,7 +118,7 @@ def _shown(material: Material, options: ExplainOptions) -> list[str]:
     if not options.studies:
         return choose_cases(material.risks, threshold=material.threshold, count=options.cases)
     if unknown := [one for one in options.studies if one not in material.risks.index]:
-        raise UsageError(f"{unknown[0]} is no test study that {material.bundle.model} judged: name one that is.")
+        raise UsageError(f"{unknown[0]} has no usable scan: see quarantine.csv of the run, or name another study.")
     return list(dict.fromkeys(options.studies))
 
 
