@@ -156,8 +156,8 @@ def _check_risks(
     apart = (_logit(now) - _logit(risks.loc[some, "risk"])).abs()
     if apart.max() > SAME_LOGIT:
         raise RunError(
-            f"Of study {apart.idxmax()} the model gives another risk than in the run: the cohort, its scans or its "
-            "records are not those that the run was made of. Name the right cohort, or compare this one again."
+            f"Of study {apart.idxmax()} the model gives another risk than in the run: the cohort, its scans or "
+            "its records are not those that the run was made of. Name the right cohort, or compare this one again."
         )
 
 
