@@ -15,7 +15,10 @@ from pefuse.report.heat_truth import (
     RIGHT_HEART,
     heat_by_structure,
     heat_verdicts,
+    labelled_only,
+    left_ventricle_sentence,
     record_verdicts,
+    strained_parts,
 )
 from pefuse.report.page import build_page
 from pefuse.report.run_folder import read_run
@@ -153,6 +156,78 @@ def test_chance_of_a_hit_is_told_where_it_is_known():
     assert "in 10 of 40 scans (by chance in 4.0 %)" in verdict.sentence
 
 
+def pointed(*, ours, control, both=0, count=40):
+    """Maps that find the heart, hottest points apart: `ours` scans hit by the network alone, and so on."""
+    table = many_scans(grasp=5, control=1, count=count).assign(hit=0)
+    number, drawn = table["study_id"].str[1:].astype(int), table["method"].str.endswith("randomised")
+    hit_by_both, alone = number < both, both + ours
+    by_ours = ~drawn & (number >= both) & (number < alone)
+    by_control = drawn & (number >= alone) & (number < alone + control)
+    return table.assign(hit=(hit_by_both | by_ours | by_control).astype(int))
+
+
+def test_hottest_points_that_do_not_beat_the_control_are_not_to_be_believed():
+    """5 against 3: p = 2 P(X <= 3) for X of 8 fair coins = 2 (1 + 8 + 28 + 56) / 256 = 0.727."""
+    [verdict] = heat_verdicts(pointed(ours=5, control=3, both=7))
+
+    assert verdict.found is True
+    assert verdict.sentence.endswith(
+        "The hottest point lies there in 5 scans with the trained network alone, in 3 with randomised "
+        "weights alone (exact McNemar test, p = 0.727): no clear difference, so do not believe the hottest point by itself."
+    )
+
+
+def test_hottest_points_that_beat_the_control_are_told_so():
+    """10 against 0: 2 / 2^10 = 0.002."""
+    [verdict] = heat_verdicts(pointed(ours=10, control=0))
+
+    assert verdict.sentence.endswith("p = 0.002): more often than with randomised weights.")
+
+
+def test_hottest_points_worse_than_the_control_are_not_to_be_believed():
+    [verdict] = heat_verdicts(pointed(ours=0, control=10))
+
+    assert (
+        "less often than with randomised weights, so do not believe the hottest point by itself"
+        in verdict.sentence
+    )
+
+
+def test_points_are_paired_by_scan_whatever_the_order_of_rows():
+    table = pointed(ours=5, control=3, both=7)
+
+    [verdict] = heat_verdicts(table.sample(frac=1, random_state=1))
+
+    assert "p = 0.727" in verdict.sentence
+
+
+def test_heat_in_the_left_ventricle_is_explained_where_it_exceeds_chance():
+    """Twice the volume times numbers drawn about 1: 2.1. The control's 5 times do not count, nor a ratio of 1."""
+    table = many_scans(grasp=2, control=5).assign(structure="left ventricle")
+
+    told = left_ventricle_sentence(heat_by_structure(table))
+
+    assert "holds 2.1 times the heat that chance would give" in told
+    assert "no proof of a fault" in told
+    assert told.count(". ") == 0
+    assert left_ventricle_sentence(heat_by_structure(table.assign(heat_share=0.02))) == ""
+    assert left_ventricle_sentence(heat_by_structure(TWO_SCANS)) == ""
+
+
+def test_what_no_mask_labels_has_no_row_and_is_named():
+    """The atrium has no volume in any scan; the left ventricle lacks in one only, and stays."""
+    table = TWO_SCANS.copy()
+    table.loc[table["structure"] == "right_atrium", ["heat_share", "volume_share"]] = 0.0
+    table.loc[(table["structure"] == "left_ventricle") & (table["study_id"] == "S1"), "volume_share"] = 0.0
+
+    labelled, lacking = labelled_only(table)
+
+    assert lacking == ["right atrium"]
+    assert set(labelled["structure"]) == {"right_ventricle", "left_ventricle"}
+    assert strained_parts(lacking) == "right ventricle, pulmonary trunk, inferior vena cava"
+    assert strained_parts([]) == "right ventricle, right atrium, pulmonary trunk, inferior vena cava"
+
+
 def ranking(precision, *, chance=0.2, control=0.2):
     rows = [
         ("tabnet", method, k, one, chance)
@@ -227,6 +302,41 @@ def test_the_section_warns_where_the_heat_misses(explained, tmp_path, add_explan
     add_explanations(run, grasp=0.9)
 
     assert '<div class="callout warn"><p>Intermediate SANet, LayerCAM' in page_of(run).html
+
+
+def test_the_section_claims_no_structure_that_is_not_labelled(explained, tmp_path):
+    run = shutil.copytree(explained, tmp_path / "run")
+    path = run / "explanations" / "heat_truth.csv"
+    table = pd.read_csv(path)
+    lacking = table[table["structure"] == table["structure"].iloc[0]].assign(
+        structure="right atrium", heat_share=0.0, volume_share=0.0, hit=0
+    )
+    kept = table[table["structure"].str.replace("_", " ") != "right atrium"]
+    pd.concat([kept, lacking]).to_csv(path, index=False)
+
+    page = page_of(run)
+
+    assert "a strained right heart (right ventricle, pulmonary trunk, inferior vena cava)" in page.html
+    assert "Not labelled in these scans: right atrium." in page.html
+    assert all("right atrium" not in plot.svg for plot in page.plots)
+
+
+def test_there_is_no_section_without_any_labelled_structure(explained, tmp_path):
+    run = shutil.copytree(explained, tmp_path / "run")
+    (run / "explanations" / "record_truth.csv").unlink()
+    path = run / "explanations" / "heat_truth.csv"
+    pd.read_csv(path).assign(volume_share=0.0, heat_share=0.0).to_csv(path, index=False)
+
+    assert 'id="heat-truth"' not in page_of(run).html
+
+
+def test_panels_are_named_and_not_placed(explained):
+    """On a narrow page, and as Markdown, they lie one below the other."""
+    html = page_of(explained).html
+
+    assert "Left:" not in html
+    assert "“Heat in each structure”" in html
+    assert "“Hottest point”" in html
 
 
 def test_there_is_no_section_without_the_truth(explained, tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from pefuse.evaluation import ratio_of_means, wilson_interval
+from pefuse.evaluation import mcnemar_tests, ratio_of_means, wilson_interval
 from pefuse.report.names import model_name, sorted_models
-from pefuse.report.wording import counted
+from pefuse.report.tables import format_p
+from pefuse.report.wording import counted, grouped
 
 __all__ = [
     "METHODS",
@@ -19,10 +22,14 @@ __all__ = [
     "heat_by_structure",
     "heat_verdicts",
     "is_control",
+    "labelled_only",
+    "left_ventricle_sentence",
     "record_verdicts",
+    "strained_parts",
     "structure_label",
 ]
 
+_SIGNIFICANT = 0.05
 _CONTROL = " randomised"  # behind a method: the same by a network whose weights were drawn anew
 METHODS = {  # as people read them, in the order of legends
     "layer-cam": "LayerCAM",
@@ -34,6 +41,7 @@ METHODS = {  # as people read them, in the order of legends
 }
 METHODS |= {method + _CONTROL: f"{words}, randomised weights" for method, words in METHODS.items()}
 RIGHT_HEART = "right heart and its vessels"
+_LEFT_VENTRICLE = "left ventricle"
 _ALL_STRAINED = "all strained"  # what the table calls it
 _STRAINED = ("right ventricle", "right atrium", "pulmonary trunk", "inferior vena cava")
 """The parts that a simulated right heart strain changes (docs/simulation.md); together they are RIGHT_HEART."""
@@ -65,6 +73,40 @@ def structure_label(name: str) -> str:
     """`right_ventricle` as people read it."""
     words = name.replace("_", " ")
     return RIGHT_HEART if words == _ALL_STRAINED else words
+
+
+def labelled_only(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of structures that some scan has, and the names of all others.
+
+    Masks of cohorts simulated by an older version lack the right atrium and the inferior vena cava.
+    """
+    volumes = table.groupby("structure", sort=False)["volume_share"].max()
+    lacking = volumes.index[volumes <= 0]
+    named = [structure_label(str(name)) for name in lacking]
+    return table[~table["structure"].isin(lacking)], [name for name in named if name != RIGHT_HEART]
+
+
+def strained_parts(lacking: Sequence[str]) -> str:
+    """The parts that a strain changes, but for those that are not labelled."""
+    return ", ".join(name for name in _STRAINED if name not in lacking)
+
+
+def left_ventricle_sentence(by_structure: pd.DataFrame) -> str:
+    """Why a part that raises no risk holds more heat than chance; "" where it does not.
+
+    Args:
+        by_structure: as `heat_by_structure` gives it.
+    """
+    rows = by_structure[~by_structure["method"].map(is_control) & (by_structure["structure"] == _LEFT_VENTRICLE)]
+    ratios = [f"{ratio:.1f}" for ratio in sorted(rows.loc[rows["ratio_low"] > 1, "ratio"])]
+    if not ratios:
+        return ""
+    times = ratios[0] if ratios[0] == ratios[-1] else f"{ratios[0]} to {ratios[-1]}"
+    return (
+        f"The left ventricle does not raise the risk, yet it holds {times} times the heat that chance would give: "
+        "strain bows the septum between the ventricles, and neighbours share a voxel of the map, so that this "
+        "excess is no proof of a fault."
+    )
 
 
 def heat_by_structure(table: pd.DataFrame) -> pd.DataFrame:
@@ -169,7 +211,7 @@ def _heat_verdict(model: str, method: str, heat: pd.DataFrame, control: pd.DataF
         f"{model_name(model).label}, {METHODS.get(method, method)}: {_percent(heat['heat_share'].mean())} of the "
         f"heat lies in the {RIGHT_HEART}, which fill {_percent(heat['volume_share'].mean())} of the volume"
     )
-    hits = f"The hottest point lies there in {int(heat['hit'].sum())} of {counted(len(heat), 'scan')}"
+    hits = f"The hottest point lies there in {grouped(int(heat['hit'].sum()))} of {counted(len(heat), 'scan')}"
     if "hit_chance" in heat and heat["hit_chance"].notna().all():
         hits += f" (by chance in {_percent(heat['hit_chance'].mean())})"
     if not math.isfinite(low):
@@ -184,9 +226,28 @@ def _heat_verdict(model: str, method: str, heat: pd.DataFrame, control: pd.DataF
     drawn = ratio_of_means(both["control"], both["volume_share"]).interval.low > 1
     told += (
         f" With randomised weights {_percent(both['control'].mean())} of the heat lies there, the hottest point "
-        f"in {int(control['hit'].sum())} of {len(control)}: {_LEARNT[learnt, drawn]}"
+        f"in {int(control['hit'].sum())} of {grouped(len(control))}: {_LEARNT[learnt, drawn]}"
     )
+    told += _points_sentence(heat, control)
     return Verdict(model=model, found=low > 1 and learnt, sentence=told)
+
+
+def _points_sentence(heat: pd.DataFrame, control: pd.DataFrame) -> str:
+    """Whether hottest points hit more often than those of randomised weights, scan by scan."""
+    both = heat.join(control["hit"].rename("control_hit"), how="inner")
+    test = mcnemar_tests(np.ones(len(both), int), both["hit"] > 0, both["control_hit"] > 0)["sensitivity"]
+    if test.p_value >= _SIGNIFICANT:
+        judged = "no clear difference"
+    else:
+        judged = f"{'more' if test.only_a > test.only_b else 'less'} often than with randomised weights"
+    if test.p_value >= _SIGNIFICANT or test.only_a < test.only_b:
+        judged += ", so do not believe the hottest point by itself"
+    p_value = format_p(test.p_value)
+    told = p_value if p_value.startswith("<") else f"= {p_value}"
+    return (
+        f" The hottest point lies there in {counted(test.only_a, 'scan')} with the trained network alone, in "
+        f"{grouped(test.only_b)} with randomised weights alone (exact McNemar test, p {told}): {judged}."
+    )
 
 
 def _record_verdict(model: str, method: str, rows: pd.DataFrame, controls: pd.DataFrame) -> Verdict:

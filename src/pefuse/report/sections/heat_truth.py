@@ -9,7 +9,10 @@ from pefuse.report.heat_truth import (
     distinct_rankings,
     heat_by_structure,
     heat_verdicts,
+    labelled_only,
+    left_ventricle_sentence,
     record_verdicts,
+    strained_parts,
 )
 from pefuse.report.names import sorted_models
 from pefuse.report.sections.contract import Content, Material, Section
@@ -19,13 +22,19 @@ __all__ = ["SECTION"]
 
 def build(material: Material) -> Content | None:
     heat, record = read_heat_truth(material.folder), read_record_truth(material.folder)
+    lacking: list[str] = []
+    if heat is not None:
+        labelled, lacking = labelled_only(heat)
+        heat = labelled if len(labelled) else None
     if heat is None and record is None:
         return None
     verdicts: dict[str, list[Verdict]] = {"heat": [], "record": []}
     heat_plots, record_plots = [], []
     same: list[str] = []
+    left_ventricle = ""
     if heat is not None:
         by_structure = heat_by_structure(heat)
+        left_ventricle = left_ventricle_sentence(by_structure)
         shown = read_summary(material.folder)
         verdicts["heat"] = heat_verdicts(heat, first=shown.method if shown else "")
         for model in sorted_models([str(name) for name in by_structure["model"].unique()]):
@@ -39,7 +48,15 @@ def build(material: Material) -> Content | None:
             for model in sorted_models([str(name) for name in record["model"].unique()])
         ]
     return Content(
-        context={"verdicts": verdicts, "same": same, "heat_plots": heat_plots, "record_plots": record_plots},
+        context={
+            "verdicts": verdicts,
+            "strained": strained_parts(lacking),
+            "lacking": lacking,
+            "left_ventricle": left_ventricle,
+            "same": same,
+            "heat_plots": heat_plots,
+            "record_plots": record_plots,
+        },
         plots=(*heat_plots, *record_plots),
     )
 
