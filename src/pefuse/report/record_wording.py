@@ -14,14 +14,14 @@ def record_sentence(record: Mapping[str, Any]) -> str:
     """How much of the record was of use; "" where nothing is told."""
     if not record:
         return ""
-    known = f"{record['with_record']} of {counted(record['studies'], 'study', 'studies')}"
+    known = f"{grouped(record['with_record'])} of {counted(record['studies'], 'study', 'studies')}"
     if "events" not in record:
         return f"There is a row of features for {known}."
     return (
         f"Something is recorded before the scan of {known}. Of {counted(record['events'], 'event')}, "
         f"{grouped(record['of_patients'])} are of these patients, {grouped(record['before'])} of those lie before "
         f"a scan, and {grouped(record['understood'])} of those have a code whose meaning is known "
-        f"({record['codes_understood']} of {counted(record['codes'], 'code')})."
+        f"({grouped(record['codes_understood'])} of {counted(record['codes'], 'code')})."
     )
 
 
@@ -33,8 +33,8 @@ def record_warnings(record: Mapping[str, Any]) -> list[str]:
     unknown = record["studies"] - record["with_record"]
     if unknown > 0.1 * record["studies"]:
         warnings.append(
-            f"Nothing is recorded before the scan of {unknown} of {grouped(record['studies'])} studies, and "
-            "models of the record see an empty row there: are the ids and times right?"
+            f"Nothing is recorded before the scan of {grouped(unknown)} of {grouped(record['studies'])} studies, "
+            "and models of the record see an empty row there: are the ids and times right?"
         )
     return warnings + (_of_events(record) if "events" in record else [])
 

@@ -40,11 +40,11 @@ def apart_sentence(results: Results) -> str:
     sentences = []
     if apart := results.all_test_studies - results.test_studies:
         sentences.append(
-            f"{counted(apart, 'test study', 'test studies')} of {results.all_test_studies} had no usable scan or "
-            "no record for some model: all models are compared without them."
+            f"{counted(apart, 'test study', 'test studies')} of {grouped(results.all_test_studies)} had no usable "
+            "scan or no record for some model: all models are compared without them."
         )
         more = [
-            f"{model.label} {format_estimate(model.own_auc)} on {model.own_studies}"
+            f"{model.label} {format_estimate(model.own_auc)} on {grouped(model.own_studies)}"
             for model in models
             if model.own_auc
         ]
@@ -52,7 +52,9 @@ def apart_sentence(results: Results) -> str:
             sentences.append(f"AUC on all test studies that a model could judge: {'; '.join(more)}.")
     fewer = [model for model in models if model.studies < results.test_studies]
     if fewer:
-        listed = ", ".join(f"{model.label} ({model.studies} of {results.test_studies})" for model in fewer)
+        listed = ", ".join(
+            f"{model.label} ({grouped(model.studies)} of {grouped(results.test_studies)})" for model in fewer
+        )
         sentences.append(f"Judged on fewer studies, so not comparable with the other rows: {listed}.")
     return " ".join(sentences)
 
@@ -75,7 +77,7 @@ def limits(results: Results, *, seeds: int, config: Mapping[str, Any]) -> list[s
         notes.append("All patients are simulated. The numbers tell how methods behave, nothing about people.")
     if deaths < ENOUGH_DEATHS and deaths and survivors:
         notes.append(
-            f"Only {counted(deaths, 'death')} among {results.test_studies} test studies: "
+            f"Only {counted(deaths, 'death')} among {grouped(results.test_studies)} test studies: "
             f"one death called otherwise moves sensitivity by {1 / deaths:.2f}, and intervals are wide. "
             f"{ENOUGH_DEATHS} deaths or more are advised for a sound external validation."
         )
