@@ -172,8 +172,9 @@ def test_hottest_points_that_do_not_beat_the_control_are_not_to_be_believed():
 
     assert verdict.found is True
     assert verdict.sentence.endswith(
-        "The hottest point lies there in 5 scans with the trained network alone, in 3 with randomised weights alone "
-        "(exact McNemar test, p = 0.727): no clear difference, so do not believe the hottest point by itself."
+        "The hottest point lies there in 5 scans with the trained network alone, in 3 with randomised weights "
+        "alone (exact McNemar test, p = 0.727): no clear difference, so do not believe the hottest point "
+        "by itself."
     )
 
 

@@ -44,7 +44,7 @@ def case_risks(cases: Sequence[Case], *, label: str, threshold: float | None) ->
         axes.set_yticks(range(len(cases)), [f"{case.study_id}, {case.kind or 'no call'}" for case in cases])
         axes.set_ylim(len(cases) - 0.5, -0.5)
         axes.set_xlim(left=0)
-        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="y", length=0, pad=7)  # clear of marks at 0
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.set_xlabel("risk of death")
