@@ -104,6 +104,22 @@ def test_where_no_size_can_be_told_there_is_none(labels, a, b):
     assert math.isfinite(found.difference)
 
 
+def test_no_set_of_fewer_than_ten_deaths_and_ten_survivors_is_promised():
+    """All deaths but one above all survivors, against the same turned round: of the deaths 9 have a difference
+    of 1 and one of -1, variance 0.4, so 0.4 / 0.25 x 2.8016^2 / 0.8^2 = 19.6 studies.
+
+    One study in four dies, so ten deaths come with 40 studies.
+    """
+    labels = np.repeat([1, 0], [10, 30])
+    good = np.concatenate([[0.0], np.full(9, 2.0), np.ones(30)])
+    found = required_size(labels, good, 2 - good)
+
+    assert (found.studies, found.deaths, found.at_most) == (40, 10, True)
+    assert found.power_now is not None
+    assert found.power_now > 0.8
+    assert not required_size(labels, good, 2 - good, difference=0.1).at_most
+
+
 def test_a_power_below_alpha_is_refused():
     with pytest.raises(ValueError, match="between alpha and 1"):
         required_size([1, 0], [1, 2], [2, 1], power=0.01)

@@ -63,6 +63,7 @@ def test_the_tests_are_those_of_the_paired_scores(run, results, name):
     assert found.p_permutation == pytest.approx(permutation_test(label, a, b).p_value)
     size = required_size(label, a, b)
     assert (found.test_size.studies, found.test_size.deaths) == (size.studies, size.deaths)
+    assert found.test_size.at_most == size.at_most
     assert found.test_size.power_now == pytest.approx(size.power_now)
     resampled = bootstrap_scores(label, [a, b]).difference(0, 1)
     assert found.p_bootstrap == pytest.approx(resampled.p_value)

@@ -81,5 +81,12 @@ def test_what_cannot_be_told():
     assert "cannot be judged" in size_sentence(comparison(0.3, None, TestSize()))
 
 
+def test_a_size_that_is_only_known_to_be_small():
+    size = TestSize(studies=72, deaths=10, power_now=0.31, at_most=True)
+
+    assert size_in_words(size) == "≤ 72 (10)"
+    assert "At most 72 test studies with 10 deaths would be needed" in size_sentence(comparison(0.2, 0.3, size))
+
+
 def test_sizes_as_a_cell():
     assert size_in_words(TestSize(studies=12_115, deaths=1683, power_now=0.06)) == "13\u202f000 (1\u202f700)"

@@ -14,6 +14,8 @@ from pefuse.evaluation.discrimination import placements
 
 __all__ = ["RequiredSize", "required_size"]
 
+FEWEST = 10  # deaths, and survivors, below which a difference of AUCs is not near a normal distribution
+
 
 @dataclass(frozen=True)
 class RequiredSize:
@@ -21,12 +23,14 @@ class RequiredSize:
 
     `studies` and `deaths` are None where no size can be told: the difference is 0, or the sample has no variance
     to judge it by (rankings alike, a single death). So is `power_now`, the power of the studies at hand.
+    `at_most`: fewer might do, but they would have less than ten deaths or survivors, too few for the sum to hold.
     """
 
     difference: float
     studies: int | None
     deaths: int | None
     power_now: float | None
+    at_most: bool = False
 
 
 def required_size(
@@ -60,15 +64,21 @@ def required_size(
     both = np.stack([checked_score(a, died.size), checked_score(b, died.size)])
     of_deaths, of_survivors = (first - second for first, second in placements(died, both))
     sought = float(of_deaths.mean()) if difference is None else float(difference)
-    prevalence = float(died.mean())
+    deaths, prevalence = int(died.sum()), float(died.mean())
     variance = _variance(of_deaths) / prevalence + _variance(of_survivors) / (1 - prevalence)  # of a single study
     if not variance > 0 or sought == 0:
         return RequiredSize(sought, None, None, None)
     critical = stats.norm.isf(alpha / 2)
     studies = math.ceil(variance * ((critical + stats.norm.ppf(power)) / sought) ** 2)
+    fewest = _quotient_up(FEWEST * died.size, min(deaths, died.size - deaths))
+    at_most, studies = studies < fewest, max(studies, fewest)
     effect = abs(sought) / math.sqrt(variance / died.size)
     power_now = float(stats.norm.sf(critical - effect) + stats.norm.cdf(-critical - effect))
-    return RequiredSize(sought, studies, math.ceil(studies * prevalence), power_now)
+    return RequiredSize(sought, studies, _quotient_up(studies * deaths, died.size), power_now, at_most)
+
+
+def _quotient_up(number: int, by: int) -> int:
+    return -(-number // by)
 
 
 def _variance(values: np.ndarray) -> float:

@@ -31,6 +31,7 @@ class TestSize(Frozen):
     """Studies and deaths that a test set needs to show the difference seen with 80 % power at p < 0.05.
 
     `power_now` is the power of the studies at hand. All are None where the difference is 0 or has no variance.
+    `at_most`: fewer might do, but with fewer than ten deaths or survivors it cannot be told.
     """
 
     __test__ = False  # pytest takes it for a test by its name
@@ -38,6 +39,7 @@ class TestSize(Frozen):
     studies: int | None = None
     deaths: int | None = None
     power_now: float | None = None
+    at_most: bool = False
 
 
 class Comparison(Frozen):

@@ -92,7 +92,9 @@ def _of_aucs(ours: pd.DataFrame, theirs: pd.DataFrame, clusters: np.ndarray) -> 
         "difference": estimate(delong.difference, delong.interval),
         "p_value": told(delong.p_value),
         "p_permutation": permuted.p_value,
-        "test_size": TestSize(studies=size.studies, deaths=size.deaths, power_now=size.power_now),
+        "test_size": TestSize(
+            studies=size.studies, deaths=size.deaths, power_now=size.power_now, at_most=size.at_most
+        ),
         "paper_p": told(paper_ks_p_value(label, a, b)),
     }
 

@@ -14,12 +14,14 @@ BEYOND = 100_000
 
 
 def size_in_words(size: TestSize) -> str:
-    """`340 (47)`: studies and deaths to two digits; `> 100 000`; a dash where it cannot be told."""
+    """`340 (47)`: studies and deaths to two digits; `≤ 72 (10)`; `> 100 000`; a dash where it cannot be told."""
     if size.studies is None or size.deaths is None:
         return "–"
     if size.studies > BEYOND:
         return f"> {grouped(BEYOND)}"
-    return f"{grouped(two_digits(size.studies))} ({grouped(two_digits(size.deaths))})"
+    return (
+        f"{'≤ ' if size.at_most else ''}{grouped(two_digits(size.studies))} ({grouped(two_digits(size.deaths))})"
+    )
 
 
 def size_sentence(one: Comparison) -> str:
@@ -36,7 +38,8 @@ def size_sentence(one: Comparison) -> str:
     if size.studies > BEYOND:
         return f"{seen} is so small that more than {grouped(BEYOND)} test studies would be needed to show it."
     return (
-        f"{seen} was not shown. About {grouped(two_digits(size.studies))} test studies with "
+        f"{seen} was not shown. "
+        f"{'At most' if size.at_most else 'About'} {grouped(two_digits(size.studies))} test studies with "
         f"{grouped(two_digits(size.deaths))} deaths would be needed to show it with 80 % power; "
         f"the {one.studies} of this run had {100 * size.power_now:.0f} %."
     )

@@ -61,6 +61,7 @@ def _numbers(one: Comparison, reference: str | None) -> dict[str, object]:
     row |= {
         "studies_needed": number(size.studies),
         "deaths_needed": number(size.deaths),
+        "needed_at_most": size.at_most,
         "power_now": number(size.power_now),
     }
     for rate in ("sensitivity", "specificity", "accuracy"):
@@ -80,4 +81,4 @@ def _numbers(one: Comparison, reference: str | None) -> dict[str, object]:
 def _size(size: TestSize) -> str:
     if size.studies is None or size.deaths is None:
         return UNKNOWN
-    return f"{two_digits(size.studies)} ({two_digits(size.deaths)})"
+    return f"{'≤ ' if size.at_most else ''}{two_digits(size.studies)} ({two_digits(size.deaths)})"
