@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,3 +100,16 @@ def test_without_a_judged_model_there_are_no_curves(make_run):
 
     assert page.plots == ()
     assert "No model could be judged on the test studies." in page.html
+
+
+def test_the_line_of_chance_is_dashed_as_the_page_says(material):
+    """Dashes of six line widths; of two they look like dots, which is how the ideal predictor is drawn."""
+    for name in ("roc-single", "pr-single"):
+        svg = next(plot.svg for plot in curves_of(material).plots if plot.name == name)
+        chance = re.search(
+            r"stroke-dasharray: ([\d.]+),([\d.]+)[^\"]*stroke: #5b6675; stroke-width: ([\d.]+)", svg
+        )
+
+        assert chance is not None
+        dash, _, width = map(float, chance.groups())
+        assert dash / width > 5

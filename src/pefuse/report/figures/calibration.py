@@ -7,7 +7,7 @@ import pandas as pd
 
 from pefuse.evaluation import calibration_bins, calibration_curve, wilson_interval
 from pefuse.report.aggregation import ModelScores
-from pefuse.report.figures.style import DIED, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
+from pefuse.report.figures.style import DASHED, DIED, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
 from pefuse.report.names import CLINICAL_SCORES, model_name
 from pefuse.report.results import Judgement
 
@@ -25,7 +25,7 @@ def calibration_panel(scores: ModelScores, judgement: Judgement) -> Plot:
     with new_figure(3.2, 3.4, margins_in=(0.48, 0.1, 0.68, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=DASHED)
         if curve.method != "shares":  # a line through the shares of a few risks would feign what is between them
             axes.fill_between(curve.risk, curve.low, curve.high, color=SURVIVED, alpha=0.15, linewidth=0)
             axes.plot(curve.risk, curve.share, color=SURVIVED)

@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 
 from pefuse.evaluation import auroc, average_precision, precision_recall_curve, roc_curve
 from pefuse.report.aggregation import ModelScores
-from pefuse.report.figures.style import FAINT, INK, LINES, MUTED, Plot, bare_axes, chunks, new_figure, plot_of
+from pefuse.report.figures.style import (
+    DASHED,
+    FAINT,
+    INK,
+    LINES,
+    MUTED,
+    Plot,
+    bare_axes,
+    chunks,
+    new_figure,
+    plot_of,
+)
 from pefuse.report.names import model_name
 
 __all__ = ["PRECISION_RECALL", "ROC", "Kind", "curve_panels", "curve_points", "prepare_axes"]
@@ -146,7 +157,7 @@ def prepare_axes(axes: Axes, kind: Kind, one: ModelScores) -> None:
     bare_axes(axes)
     # Of precision: whoever is called, the share of deaths dies.
     chance = [0.0, 1.0] if kind is ROC else [float(one.test["label"].mean())] * 2
-    axes.plot([0, 1], chance, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+    axes.plot([0, 1], chance, color=MUTED, linewidth=0.7, linestyle=DASHED)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set(xlabel=kind.x_label, ylabel=kind.y_label)
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from pefuse.report.figures.style import DIED, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
+from pefuse.report.figures.style import DASHED, DIED, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
 from pefuse.report.modality import LEAST_RISK
 from pefuse.report.names import model_name
 
@@ -56,7 +56,7 @@ def _draw(axes: Axes, table: pd.DataFrame, column: str, limits: tuple[float, flo
     bare_axes(axes)
     axes.set_xscale("logit")
     axes.set_yscale("logit")
-    axes.plot(limits, limits, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.plot(limits, limits, color=MUTED, linewidth=0.8, linestyle=DASHED)
     of_cases = "died" if outcome == "death" else outcome
     of_others = "survived" if outcome == "death" else f"no {outcome}"
     for value, color, marker, words in ((0, SURVIVED, "o", of_others), (1, DIED, "D", of_cases)):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pefuse.report.aggregation import ModelScores
-from pefuse.report.figures.style import DIED, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
+from pefuse.report.figures.style import DASHED, DIED, INK, MUTED, SURVIVED, Plot, bare_axes, new_figure, plot_of
 from pefuse.report.names import model_name
 
 __all__ = ["regret_panel"]
@@ -24,7 +24,7 @@ def regret_panel(scores: ModelScores, ideal: ModelScores) -> Plot:
     with new_figure(3.2, 3.1, margins_in=(0.55, 0.1, 0.45, 0.28)) as figure:
         axes = figure.add_subplot()
         bare_axes(axes)
-        axes.plot([LOWEST, 1 - LOWEST], [LOWEST, 1 - LOWEST], color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+        axes.plot([LOWEST, 1 - LOWEST], [LOWEST, 1 - LOWEST], color=MUTED, linewidth=0.7, linestyle=DASHED)
         axes.plot(x[~died], y[~died], "o", color=SURVIVED, markersize=3, alpha=0.6, label="survived")
         axes.plot(x[died], y[died], "D", color=DIED, markersize=4, markeredgecolor=INK, label="died")
         axes.set(

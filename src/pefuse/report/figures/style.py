@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from pefuse.storage import atomic_file, write_text
 
 __all__ = [
+    "DASHED",
     "DIED",
     "FAINT",
     "GRID",
@@ -47,6 +48,7 @@ LINES: tuple[tuple[str, Any], ...] = (
     ("#009E73", (0, (1.2, 1.2))),
     ("#AA4499", (0, (6, 1.5, 1.2, 1.5))),
 )
+DASHED = (0, (6, 3))  # of thin lines: shorter dashes look like dots
 DIED, SURVIVED = "#D55E00", "#0072B2"
 INK, MUTED, GRID, FAINT = "#1b2430", "#5b6675", "#e3e8ee", "#c9d1da"
 
