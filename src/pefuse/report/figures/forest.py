@@ -47,7 +47,7 @@ def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
             for number, (name, _) in enumerate(models):
                 shift = APART * (number - (len(models) - 1) / 2)
                 for offset, group in enumerate(by[name, grouping].groups, start=1):
-                    _mark(axes, place + offset + shift, group, measure, number)
+                    draw_mark(axes, place + offset + shift, group, measure, number)
                     numbers.append(_numbers(by[name, grouping], group, measure))
             place += 1.0 + len(by[models[0][0], grouping].groups)
         axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
@@ -69,14 +69,22 @@ def forest_panel(rows: Sequence[FairnessRow], measure: str) -> Plot:
         )
 
 
-def _mark(axes: Axes, place: float, group: GroupRow, measure: str, number: int) -> None:
+def draw_mark(axes: Axes, place: float, group: GroupRow, measure: str, number: int) -> None:
+    """The measure of a group with its interval; an arrow where either goes on beyond the axis of ratios."""
     found = getattr(group, measure)
     if found is None or found.value.value is None:
         return
-    color = LINES[number % 4][0]
+    color, (least, most) = LINES[number % 4][0], RATIO_LIMITS if measure == "observed_to_expected" else (0.0, 1.0)
+    value = low = high = found.value.value
     if found.value.low is not None and found.value.high is not None:
-        axes.plot([found.value.low, found.value.high], [place, place], color=color, linewidth=1.2)
-    axes.plot([found.value.value], [place], MARKS[number % 4], color=color, markersize=4)
+        low, high = found.value.low, found.value.high
+        within = [min(max(bound, least), most) for bound in (low, high)]
+        axes.plot(within, [place, place], color=color, linewidth=1.2)
+    if least <= value <= most:
+        axes.plot([value], [place], MARKS[number % 4], color=color, markersize=4)
+    for beyond, arrow, at in ((min(low, value) < least, "<", least), (max(high, value) > most, ">", most)):
+        if beyond:
+            axes.plot([at], [place], arrow, color=color, markersize=5, clip_on=False)
 
 
 def _silent(rows: Sequence[FairnessRow], measure: str) -> list[int]:
