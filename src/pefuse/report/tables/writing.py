@@ -27,7 +27,8 @@ _OWN_NOTES = {
     ),
     "comparisons": (
         " The reference against each model. Permutation test: ranks exchanged in a patient. Studies needed: to "
-        "show the difference seen with 80 % power at p < 0.05 (≤: perhaps fewer). McNemar's test, NRI and IDI stand in the CSV."
+        "show the difference seen with 80 % power at p < 0.05 (≤: or fewer). McNemar's test, NRI and IDI stand "
+        "in the CSV."
     ),
     "table3": (
         " Each row: the full model with one part another; paired DeLong test, Holm's correction. "
