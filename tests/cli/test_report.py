@@ -78,3 +78,28 @@ def test_an_unknown_subgroup_is_one_line(run, capsys):
     assert code == 1
     assert "There is no column 'scanner' to make subgroups of." in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_without_a_death_in_the_test_set_the_terminal_says_why_there_are_dashes(run, capsys):
+    table = pd.read_csv(run / "predictions.csv")
+    table.loc[table["split"] == "test", "label"] = 0
+    pd.concat([table, table.assign(model="tabnet")]).to_csv(run / "predictions.csv", index=False)
+    code, out, _ = door(capsys, "report", str(run))
+
+    assert code == 0
+    said = (
+        "Not judged: XGBoost (record), TabNet (record): all its test studies survived, so nothing can be ranked."
+    )
+    assert said in " ".join(out.split())
+    assert said in (run / "report.html").read_text()
+
+
+def test_a_model_that_gives_everyone_the_same_risk_is_told(run, capsys):
+    table = pd.read_csv(run / "predictions.csv")
+    pd.concat([table, table.assign(model="tabnet", risk=0.1)]).to_csv(run / "predictions.csv", index=False)
+    code, out, _ = door(capsys, "report", str(run))
+
+    said = "All its risks are equal, so that it ranks no patient: TabNet (record)."
+    assert code == 0
+    assert said in " ".join(out.split())
+    assert said in (run / "report.html").read_text()

@@ -154,9 +154,10 @@ def show_results(run: Path, *, json: bool, seconds: float | None = None, formats
 def notices(results: Results, record: Mapping[str, Any]) -> list[str]:
     """What a reader of Table 1 must know before the numbers are believed."""
     from pefuse.report.record_wording import record_warnings
-    from pefuse.report.wording import apart_sentence, counted
+    from pefuse.report.wording import apart_sentence, counted, unjudged_sentences
 
     lines = [f"Not trained: {model.sentence}." for model in results.not_trained]
+    lines += unjudged_sentences(results)
     if results.quarantined:
         lines.append(f"{counted(results.quarantined, 'scan')} in quarantine: quarantine.csv says why.")
     lines += record_warnings(record)

@@ -74,7 +74,7 @@ class ModelResult(Frozen):
     `drop` is validation AUC minus test AUC; `dropped` says that its interval lies above 0. `regret` is the ideal
     AUC of what the model sees minus its own (simulated cohorts). `problem` says why `test` is None. `studies` and
     `deaths` are those that all models judged; `own_studies` are all that this model did, `own_auc` is its AUC
-    there, None where they are the same.
+    there, None where they are the same. `all_equal`: it gives all test studies one risk, or one number of points.
     """
 
     name: str
@@ -89,6 +89,7 @@ class ModelResult(Frozen):
     own_auc: Estimate | None = None
     problem: str = ""
     test: Judgement | None = None
+    all_equal: bool = False
     validation_studies: int
     validation_auc: Estimate | None = None
     fold_auc_mean: float | None = None

@@ -136,6 +136,7 @@ def _model_result(
         own_auc=_own_auc(scores),
         problem=scores.problem,
         test=test,
+        all_equal=test is not None and scores.test["score"].nunique() == 1,
         validation_studies=len(scores.validation),
         validation_auc=validation_auc,
         fold_auc_mean=told(aucs.mean()) if len(aucs) else None,

@@ -17,6 +17,7 @@ __all__ = [
     "dropped_models",
     "grouped",
     "limits",
+    "unjudged_sentences",
     "without_paths",
 ]
 
@@ -59,6 +60,18 @@ def apart_sentence(results: Results) -> str:
     return " ".join(sentences)
 
 
+def unjudged_sentences(results: Results) -> list[str]:
+    """Models without a result, those of one reason together, and models whose result means nothing."""
+    problems = dict.fromkeys(model.problem for model in results.models if model.problem)
+    sentences = [
+        f"Not judged: {', '.join(model.label for model in results.models if model.problem == problem)}: {problem}."
+        for problem in problems
+    ]
+    if equal := [model.label for model in results.models if model.all_equal]:
+        sentences.append(f"All its risks are equal, so that it ranks no patient: {', '.join(equal)}.")
+    return sentences
+
+
 def question(outcome: str, horizon_days: int) -> str:
     """What is predicted: `death within 30 days of pulmonary embolism`, or the cohort's own outcome."""
     return f"death within {horizon_days} days of pulmonary embolism" if outcome == DEATH else outcome
@@ -83,8 +96,7 @@ def limits(results: Results, *, seeds: int, config: Mapping[str, Any]) -> list[s
         )
     if results.not_trained:
         notes.append(f"Not trained: {'; '.join(one.sentence for one in results.not_trained)}.")
-    if problems := [model for model in results.models if model.problem]:
-        notes.append("Not judged: " + "; ".join(f"{model.label} ({model.problem})" for model in problems) + ".")
+    notes += unjudged_sentences(results)
     if apart := apart_sentence(results):
         notes.append(apart)
     notes.append(
