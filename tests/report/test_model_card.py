@@ -164,6 +164,7 @@ def test_a_damaged_bundle_has_one_line_and_no_card_and_the_rest_is_shown(run, da
     assert page.count(said) == 1
     assert str(run) not in page
     assert not (run / "model_cards" / "intermediate-sanet.md").exists()
+    assert not (bundle / "MODEL_CARD.md").exists()
     assert "XGBoost (record)" in page  # its bundle is whole
 
 

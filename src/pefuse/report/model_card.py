@@ -60,11 +60,14 @@ def model_cards(run: RunFolder, results: Results, folder: Path) -> tuple[ModelCa
 
 
 def write_model_cards(cards: tuple[ModelCard, ...], folder: Path) -> None:
-    """Write the cards, and take away those of other models; a damaged bundle's folder is left as it is."""
+    """Write the cards, and take away those of other models and of bundles that were damaged since."""
     for card in cards:
-        if not card.problem:
+        copy = folder / "bundles" / card.model / COPY
+        if card.problem:
+            copy.unlink(missing_ok=True)
+        else:
             write_text(folder / "model_cards" / f"{card.model}.md", card.text)
-            write_text(folder / "bundles" / card.model / COPY, card.text)
+            write_text(copy, card.text)
     ours = {f"{card.model}.md" for card in cards if not card.problem}
     for path in (folder / "model_cards").glob("*.md"):
         if path.name not in ours:
