@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pefuse.cli.explaining import explain_if_possible
+from pefuse.cli.explaining import explain_if_possible, tell_unexplained
 from pefuse.cli.learn import resolve
 from pefuse.cli.options import Debug, Json
-from pefuse.cli.output import print_lines
 from pefuse.cli.progress import show_progress
 from pefuse.cli.results import show_results
 from pefuse.errors import UsageError
@@ -50,8 +49,7 @@ def demo(
         unexplained = explain_if_possible(run, cohort_folder, progress=progress)
         build_report(run)
     show_results(run, json=json, seconds=time.monotonic() - started_s)
-    if unexplained and not json:
-        print_lines(unexplained)
+    tell_unexplained(unexplained)
 
 
 def demo_models() -> list[str]:

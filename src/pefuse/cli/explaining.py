@@ -15,7 +15,7 @@ from pefuse.errors import PefuseError, UsageError
 if TYPE_CHECKING:
     from pefuse.types import Progress
 
-__all__ = ["explain", "explain_if_possible"]
+__all__ = ["explain", "explain_if_possible", "tell_unexplained"]
 
 METHODS = "grad-cam, hires-cam, layer-cam"
 
@@ -109,6 +109,12 @@ def explain_if_possible(run: Path, cohort: Path, *, progress: Progress) -> str:
     except PefuseError as error:
         return f"No explanations: {error}"
     return ""
+
+
+def tell_unexplained(line: str) -> None:
+    """On stderr, so that a program's JSON stays what it is."""
+    if line:
+        typer.echo(line, err=True)
 
 
 def _explain_run(run: Path, cohort: Path, options: dict[str, Any], *, json: bool) -> None:

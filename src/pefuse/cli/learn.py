@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pefuse.cli.explaining import explain_if_possible
+from pefuse.cli.explaining import explain_if_possible, tell_unexplained
 from pefuse.cli.options import (
     CohortFolder,
     ConfigFile,
@@ -127,8 +127,7 @@ def train_and_report(
         unexplained = explain_if_possible(out, cohort, progress=progress) if explain else ""
         build_report(out)
     show_results(out, json=json)
-    if unexplained and not json:
-        print_lines(unexplained)
+    tell_unexplained(unexplained)
     if failure is not None:
         raise failure
 
