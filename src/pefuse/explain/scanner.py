@@ -42,8 +42,8 @@ def to_scanner(heat: NDArray[np.float32], affine: NDArray[np.float64], scan: Vol
 def heat_bytes(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Heat as 0 to 255, where 255 is the hottest voxel; all 0 where there is no heat."""
     most = float(heat.max())
-    scaled: NDArray[np.uint8] = np.rint(heat * (255.0 / most) if most > 0 else heat).astype(np.uint8)
-    return scaled
+    scaled = heat * np.float32(255.0 / most) if most > 0 else np.zeros_like(heat)
+    return np.rint(scaled, out=scaled).astype(np.uint8)  # in place: a full-size scan is 300 MB in floats
 
 
 def write_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
